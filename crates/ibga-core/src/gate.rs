@@ -1,0 +1,627 @@
+//! The gate: go or no-go for an agent, from the newest report, the clock, the expectations and the market. A pure function that
+//! fails closed: whatever cannot be judged is a no-go, and every reason is told, not only the first.
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::calendar::{DataQuality, Moment, Phase};
+use crate::cause::Status;
+use crate::report::Report;
+use crate::secure_file::ReadError;
+use crate::status_file::StatusFileError;
+use crate::verdict::Expectations;
+
+/// How far in the future a report may lie: two clocks are never quite the same.
+pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Days before the calendar's end from which on the market check warns.
+const CALENDAR_WARNING_DAYS: i32 = crate::calendar::COVERAGE_WARNING_DAYS;
+
+/// What is judged.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The gateway whose report is wanted.
+    pub gateway: &'a str,
+    /// Where the report was looked for.
+    pub path: &'a Path,
+    /// The report, or why there is none.
+    pub report: Result<&'a Report, &'a StatusFileError>,
+    /// The time.
+    pub now: Timestamp,
+    /// The age from which on a report is stale.
+    pub max_age: Duration,
+    /// What the operator expects of the login.
+    pub expected: &'a Expectations,
+    /// The market.
+    pub market: Market<'a>,
+}
+
+/// What the market check goes by.
+#[derive(Debug)]
+pub enum Market<'a> {
+    /// The exchange as the calendar sees this moment.
+    At {
+        /// The moment.
+        moment: &'a Moment,
+        /// The exchange's zone, in which times are told.
+        zone: Option<&'a TimeZone>,
+        /// Days until the calendar ends.
+        days_left: Option<i32>,
+        /// Who chose the exchange.
+        chosen: Chosen,
+    },
+    /// The operator asked to pass over market hours.
+    Forced,
+}
+
+/// Who chose the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// A flag, the environment or a file.
+    BySetting,
+    /// Nobody; it is the default.
+    ByDefault,
+}
+
+/// A rule of the gate, with a stable code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The status file is there.
+    StatusFile,
+    /// Nobody else could have written it.
+    Secure,
+    /// It holds a report of a known schema.
+    Readable,
+    /// The report speaks of this gateway.
+    Gateway,
+    /// It is young enough.
+    Fresh,
+    /// It is not from the future.
+    NotFromFuture,
+    /// It says ready, and nothing in it says otherwise.
+    Ready,
+    /// An account is logged in.
+    Authenticated,
+    /// The expected accounts and mode.
+    Account,
+    /// The exchange is in continuous trading.
+    Market,
+}
+
+impl Rule {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::StatusFile => "status_file",
+            Self::Secure => "secure",
+            Self::Readable => "readable",
+            Self::Gateway => "gateway",
+            Self::Fresh => "fresh",
+            Self::NotFromFuture => "not_from_future",
+            Self::Ready => "ready",
+            Self::Authenticated => "authenticated",
+            Self::Account => "account",
+            Self::Market => "market",
+        }
+    }
+
+    /// Who speaks in the text of a reason.
+    fn speaker(self) -> &'static str {
+        if self == Self::Market { "Market" } else { "IBGA" }
+    }
+}
+
+/// How one rule came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The rule.
+    pub rule: Rule,
+    /// Passed or failed.
+    pub outcome: Outcome,
+    /// What was found.
+    pub text: String,
+}
+
+/// Passed, failed or passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed,
+    /// The operator asked to pass it over.
+    PassedOver,
+}
+
+impl Outcome {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::PassedOver => "passed_over",
+        }
+    }
+}
+
+/// Go or no-go, with every rule that could be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The rules, in their order. Those that need a report are missing where there is none.
+    pub checks: Vec<Check>,
+}
+
+impl Decision {
+    /// Whether an agent may start.
+    pub fn is_go(&self) -> bool {
+        !self.checks.is_empty() && self.failures().next().is_none()
+    }
+
+    /// Why not.
+    pub fn failures(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.outcome == Outcome::Failed)
+    }
+
+    /// Whether the closed market is the only reason, which is expected and no news.
+    pub fn only_the_market(&self) -> bool {
+        let mut failures = self.failures();
+        matches!((failures.next(), failures.next()), (Some(check), None) if check.rule == Rule::Market)
+    }
+}
+
+impl fmt::Display for Check {
+    /// `IBGA: Status is stale (15.2 minutes old, max 10)`: the wording that operators know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule.speaker(), self.text)
+    }
+}
+
+/// Judges.
+pub fn judge(question: &Question<'_>) -> Decision {
+    let mut checks = Vec::with_capacity(10);
+    match question.report {
+        Ok(report) => judge_report(question, report, &mut checks),
+        Err(fault) => checks.extend(judge_fault(question.path, fault)),
+    }
+    checks.push(judge_market(&question.market));
+    Decision { checks }
+}
+
+fn passed(rule: Rule, text: impl Into<String>) -> Check {
+    Check { rule, outcome: Outcome::Passed, text: text.into() }
+}
+
+fn failed(rule: Rule, text: impl Into<String>) -> Check {
+    Check { rule, outcome: Outcome::Failed, text: text.into() }
+}
+
+fn judge_fault(path: &Path, fault: &StatusFileError) -> Vec<Check> {
+    let path = path.display();
+    let found = || passed(Rule::StatusFile, format!("Status file {path}"));
+    match fault {
+        StatusFileError::File(ReadError::NotFound) => {
+            vec![failed(Rule::StatusFile, format!("Status file not found: {path}"))]
+        }
+        StatusFileError::File(fault @ (ReadError::Io(_) | ReadError::PermissionDenied)) => {
+            vec![failed(Rule::StatusFile, format!("Status file {path} cannot be read: {fault}"))]
+        }
+        StatusFileError::File(
+            fault @ (ReadError::SymbolicLink
+            | ReadError::NotAFile
+            | ReadError::ForeignOwner(_)
+            | ReadError::WritableByOthers(_)),
+        ) => vec![found(), failed(Rule::Secure, format!("Status file {path} is not trusted: {fault}"))],
+        StatusFileError::File(fault @ (ReadError::TooLong | ReadError::NotText)) => {
+            vec![found(), secure(), failed(Rule::Readable, format!("Status file {path} holds no report: {fault}"))]
+        }
+        StatusFileError::Report(fault) => {
+            vec![found(), secure(), failed(Rule::Readable, format!("Status file {path} holds no report: {fault}"))]
+        }
+    }
+}
+
+fn secure() -> Check {
+    passed(Rule::Secure, "Status file can only be written by those who may")
+}
+
+fn judge_report(question: &Question<'_>, report: &Report, checks: &mut Vec<Check>) {
+    let schema = if report.more.is_some() { "schema 1" } else { "the ten fields of older writers" };
+    checks.push(passed(Rule::StatusFile, format!("Status file {}", question.path.display())));
+    checks.push(secure());
+    checks.push(passed(Rule::Readable, format!("Status file holds a report ({schema})")));
+    checks.push(judge_gateway(question.gateway, report));
+    checks.push(judge_age(question, report));
+    checks.push(judge_future(question.now, report));
+    checks.push(judge_ready(report));
+    checks.push(if report.authenticated && !report.accounts.is_empty() {
+        passed(Rule::Authenticated, format!("{} logged in", count(report.accounts.len(), "account")))
+    } else {
+        failed(Rule::Authenticated, "IBGA not authenticated: no account is logged in")
+    });
+    checks.push(match question.expected.judge_accounts(&report.accounts) {
+        Ok(()) if question.expected.accounts.is_empty() && question.expected.mode.is_none() => {
+            passed(Rule::Account, "No account or mode is expected")
+        }
+        Ok(()) => passed(Rule::Account, "Account and mode are the expected ones"),
+        Err((cause, text)) => failed(Rule::Account, format!("IBGA not ready: {cause} ({text})")),
+    });
+}
+
+fn judge_gateway(wanted: &str, report: &Report) -> Check {
+    match &report.more {
+        Some(more) if more.gateway != wanted => {
+            failed(Rule::Gateway, format!("Status speaks of gateway {}, not of {wanted}", printable(&more.gateway)))
+        }
+        Some(_) => passed(Rule::Gateway, format!("Status speaks of gateway {wanted}")),
+        None => passed(Rule::Gateway, "Status names no gateway (older writer)"),
+    }
+}
+
+/// Text out of a file on its way to a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+fn judge_age(question: &Question<'_>, report: &Report) -> Check {
+    let age = question.now.duration_since(report.timestamp);
+    let max = SignedDuration::try_from(question.max_age).unwrap_or(SignedDuration::MAX);
+    let max_text = minutes(max);
+    if age >= max {
+        return failed(
+            Rule::Fresh,
+            format!("Status is stale ({:.1} minutes old, max {max_text})", age.as_secs_f64() / 60.0),
+        );
+    }
+    let age = age.max(SignedDuration::ZERO);
+    passed(Rule::Fresh, format!("Status is {} old (max {max_text} minutes)", age_text(age)))
+}
+
+fn minutes(span: SignedDuration) -> String {
+    let minutes = span.as_secs_f64() / 60.0;
+    if span.as_millis() % 60_000 == 0 { format!("{minutes:.0}") } else { format!("{minutes:.1}") }
+}
+
+/// `42 s`, `12 min`, `3 h 05 min`, `2 d 4 h`.
+pub fn age_text(span: SignedDuration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+fn judge_future(now: Timestamp, report: &Report) -> Check {
+    let ahead = report.timestamp.duration_since(now);
+    if ahead > FUTURE_TOLERANCE {
+        let text = format!("Status is from the future ({:.0} seconds ahead); compare the clocks", ahead.as_secs_f64());
+        return failed(Rule::NotFromFuture, text);
+    }
+    passed(Rule::NotFromFuture, "Status is not from the future")
+}
+
+/// Ready is believed only if flag, status, cause and accounts all agree.
+fn judge_ready(report: &Report) -> Check {
+    let cause_agrees = report.cause().is_none_or(|cause| cause.status() == report.status);
+    let flag_agrees = report.ready_to_trade == (report.status == Status::Ready);
+    if !cause_agrees || !flag_agrees {
+        let cause = report.cause().map(|cause| format!(", cause {cause}")).unwrap_or_default();
+        let text = format!(
+            "Status contradicts itself (status {}, ready_to_trade {}{cause})",
+            report.status, report.ready_to_trade
+        );
+        return failed(Rule::Ready, text);
+    }
+    if report.status != Status::Ready {
+        let cause = report.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        return failed(Rule::Ready, format!("IBGA not ready: {}{cause}", report.status));
+    }
+    if !report.connected || report.accounts.is_empty() || !report.authenticated {
+        return failed(Rule::Ready, "Status contradicts itself (ready without a session or without accounts)");
+    }
+    passed(Rule::Ready, "IBGA ready")
+}
+
+fn judge_market(market: &Market<'_>) -> Check {
+    let Market::At { moment, zone, days_left, chosen } = market else {
+        return Check {
+            rule: Rule::Market,
+            outcome: Outcome::PassedOver,
+            text: "Market hours passed over (--force)".into(),
+        };
+    };
+    let mut text = market_text(moment, *zone);
+    if let Some(days) = days_left.filter(|days| (0..=CALENDAR_WARNING_DAYS).contains(days)) {
+        let _ = write!(text, "; its calendar ends in {days} days: update ibga");
+    }
+    let open = moment.phase == Phase::Open && moment.data != DataQuality::Unknown;
+    if !open && *chosen == Chosen::ByDefault {
+        let _ = write!(text, "; {} is only the default: set --exchange or IBGA_EXCHANGE", moment.exchange);
+    }
+    if open { passed(Rule::Market, text) } else { failed(Rule::Market, text) }
+}
+
+/// `XHKG is closed for lunch, opens Mon 23 Nov 13:00 +08:00`.
+pub fn market_text(moment: &Moment, zone: Option<&TimeZone>) -> String {
+    let name = moment.exchange;
+    let reason = moment.holiday.as_deref().map(|holiday| format!(" ({holiday})")).unwrap_or_default();
+    let state = match moment.phase {
+        Phase::Open => "is open".into(),
+        Phase::Lunch => "is closed for lunch".into(),
+        Phase::BeforeOpen => "is not open yet".into(),
+        Phase::AfterClose => "has closed for today".into(),
+        Phase::EarlyClosed => format!("has closed early today{reason}"),
+        Phase::ClosedHoliday => format!("is closed for a holiday{reason}"),
+        Phase::ClosedWeekend => "is closed at the weekend".into(),
+        Phase::Unknown => {
+            return format!("{name} is not known for this date: the calendar does not reach it; update ibga");
+        }
+    };
+    let (word, edge) =
+        if moment.phase == Phase::Open { ("until", moment.next_close) } else { ("opens", moment.next_open) };
+    let edge = edge.zip(zone).map(|(instant, zone)| {
+        let local = instant.to_zoned(zone.clone());
+        let same_day = local.date() == moment.instant.to_zoned(zone.clone()).date();
+        let format = if same_day { "%H:%M %:z" } else { "%a %-d %b %H:%M %:z" };
+        let gap = if moment.phase == Phase::Open { " " } else { ", " };
+        format!("{gap}{word} {}", local.strftime(format))
+    });
+    format!("{name} {state}{}", edge.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::AccountId;
+    use crate::calendar::{Calendar, Exchange};
+    use crate::report::{PortState, ReportError};
+    use crate::verdict::ExpectedMode;
+
+    /// A Monday, 09:30:04 in Hong Kong.
+    const NOW: &str = "2026-11-23T01:30:04Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().expect("an instant")
+    }
+
+    fn ready() -> Report {
+        Report {
+            status: Status::Ready,
+            ready_to_trade: true,
+            container: "not_checked".into(),
+            port: PortState::Open,
+            connected: true,
+            authenticated: true,
+            accounts: AccountId::parse_list("DU1234567"),
+            error: None,
+            timestamp: now() - SignedDuration::from_secs(60),
+            more: None,
+        }
+    }
+
+    fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
+        let calendar = Calendar::for_exchange(Exchange::XHKG);
+        let moment = calendar.at(at);
+        judge(&Question {
+            gateway: "default",
+            path: Path::new("/tmp/ibga-status.json"),
+            report,
+            now: at,
+            max_age: Duration::from_mins(10),
+            expected,
+            market: Market::At { moment: &moment, zone: calendar.zone(), days_left: None, chosen: Chosen::BySetting },
+        })
+    }
+
+    fn reasons(decision: &Decision) -> Vec<String> {
+        decision.failures().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_fresh_ready_report_in_an_open_market_is_a_go() {
+        let decision = decide(Ok(&ready()), now(), &Expectations::default());
+        assert_eq!(reasons(&decision), [""; 0]);
+        assert!(decision.is_go());
+    }
+
+    #[test]
+    fn reports_that_are_not_believed() {
+        type Change = fn(&mut Report);
+        let cases: [(&str, Change, &[&str]); 11] = [
+            (
+                "exactly as old as the limit",
+                |r| r.timestamp = now() - SignedDuration::from_mins(10),
+                &["IBGA: Status is stale (10.0 minutes old, max 10)"],
+            ),
+            ("a moment younger", |r| r.timestamp = now() - SignedDuration::from_millis(599_999), &[]),
+            (
+                "old",
+                |r| r.timestamp = now() - SignedDuration::from_secs(912),
+                &["IBGA: Status is stale (15.2 minutes old, max 10)"],
+            ),
+            ("five seconds ahead", |r| r.timestamp = now() + SignedDuration::from_secs(5), &[]),
+            (
+                "more than five seconds ahead",
+                |r| r.timestamp = now() + SignedDuration::from_millis(5_001),
+                &["IBGA: Status is from the future (5 seconds ahead); compare the clocks"],
+            ),
+            (
+                "not ready",
+                |r| {
+                    r.status = Status::NotAuthenticated;
+                    r.ready_to_trade = false;
+                    r.authenticated = false;
+                    r.accounts.clear();
+                },
+                &["IBGA: IBGA not ready: not_authenticated", "IBGA: IBGA not authenticated: no account is logged in"],
+            ),
+            (
+                "flag without status",
+                |r| r.status = Status::Error,
+                &["IBGA: Status contradicts itself (status error, ready_to_trade true)"],
+            ),
+            (
+                "status without flag",
+                |r| r.ready_to_trade = false,
+                &["IBGA: Status contradicts itself (status ready, ready_to_trade false)"],
+            ),
+            (
+                "ready without accounts",
+                |r| r.accounts.clear(),
+                &[
+                    "IBGA: Status contradicts itself (ready without a session or without accounts)",
+                    "IBGA: IBGA not authenticated: no account is logged in",
+                ],
+            ),
+            (
+                "ready without a session",
+                |r| r.connected = false,
+                &["IBGA: Status contradicts itself (ready without a session or without accounts)"],
+            ),
+            (
+                "ready, not authenticated",
+                |r| r.authenticated = false,
+                &[
+                    "IBGA: Status contradicts itself (ready without a session or without accounts)",
+                    "IBGA: IBGA not authenticated: no account is logged in",
+                ],
+            ),
+        ];
+        for (name, change, expected) in cases {
+            let mut report = ready();
+            change(&mut report);
+            let decision = decide(Ok(&report), now(), &Expectations::default());
+            assert_eq!(reasons(&decision), expected, "{name}");
+            assert_eq!(decision.is_go(), expected.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn expectations() {
+        let expect = |accounts: &str, mode| Expectations {
+            accounts: AccountId::parse_list(accounts),
+            mode,
+            ..Expectations::default()
+        };
+        for (accounts, expected, reason) in [
+            ("DU1234567", expect("DU1234567", Some(ExpectedMode::Paper)), None),
+            (
+                "DU1234567",
+                expect("U7654321", None),
+                Some("IBGA: IBGA not ready: wrong_account (expected account U7***21, logged in: DU***67)"),
+            ),
+            (
+                "U7654321",
+                expect("", Some(ExpectedMode::Paper)),
+                Some("IBGA: IBGA not ready: wrong_mode (expected paper, logged in: live (U7***21))"),
+            ),
+            (
+                "U1,DU2",
+                expect("", Some(ExpectedMode::Live)),
+                Some("IBGA: IBGA not ready: wrong_mode (expected live, logged in: mixed (U***, D***))"),
+            ),
+        ] {
+            let report = Report { accounts: AccountId::parse_list(accounts), ..ready() };
+            let decision = decide(Ok(&report), now(), &expected);
+            assert_eq!(reasons(&decision), reason.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn no_report() {
+        for (fault, reason) in [
+            (ReadError::NotFound.into(), "IBGA: Status file not found: /tmp/ibga-status.json"),
+            (
+                ReadError::SymbolicLink.into(),
+                "IBGA: Status file /tmp/ibga-status.json is not trusted: it is a symbolic link; name the file itself",
+            ),
+            (
+                ReadError::ForeignOwner(7).into(),
+                "IBGA: Status file /tmp/ibga-status.json is not trusted: it belongs to user id 7; only this user, root and trusted_owners are believed",
+            ),
+            (
+                ReadError::TooLong.into(),
+                "IBGA: Status file /tmp/ibga-status.json holds no report: it is longer than 64 KiB",
+            ),
+            (
+                ReportError::NotAnObject.into(),
+                "IBGA: Status file /tmp/ibga-status.json holds no report: not a JSON object",
+            ),
+        ] {
+            let decision = decide(Err(&fault), now(), &Expectations::default());
+            assert_eq!(reasons(&decision), [reason]);
+        }
+    }
+
+    #[test]
+    fn all_reasons_are_told_and_a_closed_market_alone_is_known() {
+        let sunday: Timestamp = "2026-11-22T03:00:00Z".parse().expect("an instant");
+        let decision = decide(Ok(&Report { timestamp: sunday, ..ready() }), sunday, &Expectations::default());
+        assert_eq!(reasons(&decision), ["Market: XHKG is closed at the weekend, opens Mon 23 Nov 09:30 +08:00"]);
+        assert!(decision.only_the_market());
+        let decision = decide(Ok(&ready()), sunday, &Expectations::default());
+        assert_eq!(decision.failures().count(), 2);
+        assert!(!decision.only_the_market() && !decision.is_go());
+    }
+
+    #[test]
+    fn markets() {
+        for (instant, text) in [
+            (NOW, "XHKG is open until 12:00 +08:00"),
+            ("2026-11-23T04:00:00Z", "XHKG is closed for lunch, opens 13:00 +08:00"),
+            ("2026-11-23T00:00:00Z", "XHKG is not open yet, opens 09:30 +08:00"),
+            ("2026-11-23T08:00:00Z", "XHKG has closed for today, opens Tue 24 Nov 09:30 +08:00"),
+            ("2026-12-24T05:30:00Z", "XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00"),
+            ("2026-12-25T02:00:00Z", "XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00"),
+            ("2030-01-02T02:00:00Z", "XHKG is not known for this date: the calendar does not reach it; update ibga"),
+        ] {
+            let calendar = Calendar::for_exchange(Exchange::XHKG);
+            assert_eq!(market_text(&calendar.at(instant.parse().expect("an instant")), calendar.zone()), text);
+        }
+    }
+
+    #[test]
+    fn a_default_exchange_says_so_and_force_passes_it_over() {
+        let calendar = Calendar::for_exchange(Exchange::XHKG);
+        let moment = calendar.at("2026-11-22T03:00:00Z".parse().expect("an instant"));
+        let market =
+            Market::At { moment: &moment, zone: calendar.zone(), days_left: Some(30), chosen: Chosen::ByDefault };
+        assert!(judge_market(&market).text.ends_with(
+            "; its calendar ends in 30 days: update ibga; XHKG is only the default: set --exchange or IBGA_EXCHANGE"
+        ));
+        assert_eq!(judge_market(&Market::Forced).outcome, Outcome::PassedOver);
+    }
+
+    #[test]
+    fn full_reports_are_judged_by_cause_and_gateway_too() {
+        let full = crate::report::tests::full();
+        let change = |from: &str, to: &str| {
+            let text = full.replace(from, to);
+            assert_ne!(text, full, "{from}");
+            Report::from_json(&text, &TimeZone::UTC).expect("a report")
+        };
+        for (report, reason) in [
+            (
+                change("\"cause\": \"ready\"", "\"cause\": \"api_silent\""),
+                "IBGA: Status contradicts itself (status ready, ready_to_trade true, cause api_silent)",
+            ),
+            (
+                change("\"gateway\": \"default\"", "\"gateway\": \"paper\""),
+                "IBGA: Status speaks of gateway paper, not of default",
+            ),
+        ] {
+            let decision = decide(Ok(&report), report.timestamp, &Expectations::default());
+            assert_eq!(reasons(&decision), [reason]);
+        }
+    }
+}
