@@ -109,6 +109,41 @@ impl Rule {
         }
     }
 
+    /// The stable code of a reason: what it means that the rule does not hold.
+    pub fn fault_code(self) -> &'static str {
+        match self {
+            Self::StatusFile => "status_missing",
+            Self::Secure => "status_untrusted",
+            Self::Readable => "status_unreadable",
+            Self::Gateway => "other_gateway",
+            Self::Fresh => "status_stale",
+            Self::NotFromFuture => "status_from_future",
+            Self::Ready => "not_ready",
+            Self::Authenticated => "not_authenticated",
+            Self::Account => "unexpected_login",
+            Self::Market => "market_closed",
+        }
+    }
+
+    /// What to do if it does not hold; none where the report's own remedy says it, or where waiting is all there is.
+    pub fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::StatusFile | Self::Fresh => {
+                Some("run `ibga check`, and see to it that its schedule runs (cron, systemd timer)")
+            }
+            Self::Secure => {
+                Some("find out who put the file there, remove it and run `ibga check` as its rightful user")
+            }
+            Self::Readable => Some("run `ibga check`, which writes the file anew"),
+            Self::Gateway => Some("name the gateway (--gateway) or its status file (--status-file)"),
+            Self::NotFromFuture => Some("set the clock (`timedatectl status`), then run `ibga check`"),
+            Self::Account => {
+                Some("do not start the agent; log the gateway in with the right user, or correct the expectation")
+            }
+            Self::Ready | Self::Authenticated | Self::Market => None,
+        }
+    }
+
     /// Who speaks in the text of a reason.
     fn speaker(self) -> &'static str {
         if self == Self::Market { "Market" } else { "IBGA" }

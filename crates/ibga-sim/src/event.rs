@@ -1,0 +1,313 @@
+//! What happens in a simulated gateway, one event after the other. Telling never waits: if nobody listens for long,
+//! events are dropped and counted.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ibga_core::clock::Stopwatch;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use tokio::sync::mpsc;
+
+use crate::config::Proxy;
+use crate::scenario::Scenario;
+
+/// The most events that wait to be taken.
+const EVENTS_MAX: usize = 4_096;
+
+/// One event. Serializes as one flat object: `event`, `at_ms`, then what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When, counted from the start.
+    pub at: Duration,
+    /// What.
+    pub what: What,
+}
+
+/// What happened. Connections are numbered from 1 in the order they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The port is as the scenario wants it. Always the first event.
+    Listening {
+        /// Where clients connect.
+        address: SocketAddr,
+        /// What the gateway does.
+        scenario: Scenario,
+        /// What stands in front of it.
+        proxy: Proxy,
+    },
+    /// Somebody connected. Connections that the scenario leaves unaccepted are not seen.
+    Connected {
+        /// Its number.
+        connection: u64,
+        /// To whom; behind a proxy the gateway sees a connection of its own.
+        to: Place,
+        /// From where.
+        peer: SocketAddr,
+    },
+    /// A client's hello came.
+    Hello {
+        /// Which connection.
+        connection: u64,
+        /// The lowest version it speaks.
+        min: u32,
+        /// The highest version it speaks.
+        max: u32,
+    },
+    /// A client asked for its session.
+    StartApi {
+        /// Which connection.
+        connection: u64,
+        /// The client id.
+        client_id: i32,
+    },
+    /// A request came.
+    Request {
+        /// Which connection.
+        connection: u64,
+        /// The message id.
+        id: u32,
+        /// Its name in IBKR's clients.
+        name: &'static str,
+        /// What became of it.
+        answer: Answer,
+    },
+    /// A connection ended.
+    Closed {
+        /// Which connection.
+        connection: u64,
+        /// Who ended it.
+        by: Party,
+        /// How.
+        how: How,
+    },
+    /// The port follows another scenario, and open sessions are being told.
+    Switched {
+        /// The new scenario.
+        scenario: Scenario,
+    },
+    /// Something failed inside the simulator.
+    Fault {
+        /// What.
+        text: String,
+    },
+    /// Nobody took the events in time; so many before this one are lost.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Where a connection arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// At the proxy.
+    Proxy,
+    /// At the gateway's own port.
+    Gateway,
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// The client (or the proxy on its behalf).
+    Client,
+    /// The proxy, since the gateway's port was closed.
+    Proxy,
+    /// The gateway.
+    Gateway,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// FIN.
+    Closed,
+    /// RST.
+    Reset,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It was answered.
+    Answered,
+    /// It was answered with an error.
+    Refused,
+    /// The scenario or the gateway's etiquette left it unanswered.
+    Withheld,
+    /// It is understood and has no answer, such as a cancellation.
+    Silent,
+    /// The simulator does not know how to answer it.
+    Unknown,
+}
+
+impl What {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Listening { .. } => "listening",
+            Self::Connected { .. } => "connected",
+            Self::Hello { .. } => "hello",
+            Self::StartApi { .. } => "start_api",
+            Self::Request { .. } => "request",
+            Self::Closed { .. } => "closed",
+            Self::Switched { .. } => "switched",
+            Self::Fault { .. } => "fault",
+            Self::Missed { .. } => "missed",
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("event", self.what.name())?;
+        map.serialize_entry("at_ms", &u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX))?;
+        match &self.what {
+            What::Listening { address, scenario, proxy } => {
+                map.serialize_entry("address", address)?;
+                map.serialize_entry("scenario", scenario.name())?;
+                map.serialize_entry("proxy", proxy.name())?;
+            }
+            What::Connected { connection, to, peer } => {
+                map.serialize_entry("connection", connection)?;
+                map.serialize_entry("to", to)?;
+                map.serialize_entry("peer", peer)?;
+            }
+            What::Hello { connection, min, max } => {
+                map.serialize_entry("connection", connection)?;
+                map.serialize_entry("min", min)?;
+                map.serialize_entry("max", max)?;
+            }
+            What::StartApi { connection, client_id } => {
+                map.serialize_entry("connection", connection)?;
+                map.serialize_entry("client_id", client_id)?;
+            }
+            What::Request { connection, id, name, answer } => {
+                map.serialize_entry("connection", connection)?;
+                map.serialize_entry("id", id)?;
+                map.serialize_entry("name", name)?;
+                map.serialize_entry("answer", answer)?;
+            }
+            What::Closed { connection, by, how } => {
+                map.serialize_entry("connection", connection)?;
+                map.serialize_entry("by", by)?;
+                map.serialize_entry("how", how)?;
+            }
+            What::Switched { scenario } => map.serialize_entry("scenario", scenario.name())?,
+            What::Fault { text } => map.serialize_entry("text", text)?,
+            What::Missed { count } => map.serialize_entry("count", count)?,
+        }
+        map.end()
+    }
+}
+
+/// Where events are told.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    watch: Stopwatch,
+    sender: mpsc::Sender<Event>,
+    missed: AtomicU64,
+}
+
+/// Where events are taken.
+#[derive(Debug)]
+pub struct Events {
+    receiver: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    /// The next event; `None` once the simulator has stopped and everything was taken. May be abandoned and called again.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.receiver.recv().await
+    }
+}
+
+pub(crate) fn channel() -> (Teller, Events) {
+    let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+    (Teller { watch: Stopwatch::start(), sender, missed: AtomicU64::new(0) }, Events { receiver })
+}
+
+impl Teller {
+    /// How long the simulator has been up.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.watch.elapsed()
+    }
+
+    pub(crate) fn tell(&self, what: What) {
+        let at = self.watch.elapsed();
+        let count = self.missed.swap(0, Ordering::Relaxed);
+        if count > 0 && self.sender.try_send(Event { at, what: What::Missed { count } }).is_err() {
+            self.missed.fetch_add(count + 1, Ordering::Relaxed);
+            return;
+        }
+        if self.sender.try_send(Event { at, what }).is_err() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn switched(scenario: Scenario) -> What {
+        What::Switched { scenario }
+    }
+
+    #[test]
+    fn one_flat_object_each() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 4002));
+        for (what, json) in [
+            (
+                What::Listening { address, scenario: Scenario::Ready, proxy: Proxy::IbgaSocat },
+                r#"{"event":"listening","at_ms":7,"address":"127.0.0.1:4002","scenario":"ready","proxy":"ibga_socat"}"#,
+            ),
+            (
+                What::Connected { connection: 1, to: Place::Gateway, peer: address },
+                r#"{"event":"connected","at_ms":7,"connection":1,"to":"gateway","peer":"127.0.0.1:4002"}"#,
+            ),
+            (
+                What::Hello { connection: 1, min: 100, max: 200 },
+                r#"{"event":"hello","at_ms":7,"connection":1,"min":100,"max":200}"#,
+            ),
+            (
+                What::StartApi { connection: 1, client_id: 99 },
+                r#"{"event":"start_api","at_ms":7,"connection":1,"client_id":99}"#,
+            ),
+            (
+                What::Request { connection: 1, id: 49, name: "req_current_time", answer: Answer::Answered },
+                r#"{"event":"request","at_ms":7,"connection":1,"id":49,"name":"req_current_time","answer":"answered"}"#,
+            ),
+            (
+                What::Closed { connection: 1, by: Party::Client, how: How::Reset },
+                r#"{"event":"closed","at_ms":7,"connection":1,"by":"client","how":"reset"}"#,
+            ),
+            (switched(Scenario::Ready), r#"{"event":"switched","at_ms":7,"scenario":"ready"}"#),
+            (What::Fault { text: "x".into() }, r#"{"event":"fault","at_ms":7,"text":"x"}"#),
+            (What::Missed { count: 3 }, r#"{"event":"missed","at_ms":7,"count":3}"#),
+        ] {
+            let event = Event { at: Duration::from_millis(7), what };
+            assert_eq!(serde_json::to_string(&event).expect("serializes"), json);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_how_much_it_missed() {
+        let (teller, mut events) = channel();
+        for _ in 0..EVENTS_MAX + 10 {
+            teller.tell(switched(Scenario::Ready));
+        }
+        for _ in 0..EVENTS_MAX {
+            events.next().await.expect("an event");
+        }
+        teller.tell(switched(Scenario::LoggedOut));
+        assert_eq!(events.next().await.expect("an event").what, What::Missed { count: 10 });
+        assert_eq!(events.next().await.expect("an event").what, switched(Scenario::LoggedOut));
+    }
+}

@@ -1,0 +1,347 @@
+//! One check as a whole: take the gateway's lock, look at container and socket, judge, write the status file. The order is the
+//! point: the file is written before anything else is done with the verdict, and waits for nothing but its own disk.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ibga_core::clock::{self, Stopwatch};
+use ibga_core::log_hints::last_hint;
+use ibga_core::observation::{
+    ApiSeen, Connect, ConnectFailure, ContainerSeen, ContainerState, FoundBy, Observation, Stage,
+};
+use ibga_core::remedy;
+use ibga_core::report::{self, Report, Writer};
+use ibga_core::secure_file::{self, Trust};
+use ibga_core::status_file::{self, WriteError};
+use ibga_core::transition::{Transition, transition};
+use ibga_core::verdict::{self, Expectations, ReadOnlyPolicy};
+use ibga_tws::ServerVersion;
+use ibga_tws::driver;
+use ibga_tws::probe::ProbePlan;
+use ibga_tws::request::Contract;
+use jiff::tz::TimeZone;
+
+use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
+use crate::lock::{GatewayLock, LockError, Purpose};
+use crate::settings::{BrokerProbe, ContainerChoice, Settings};
+
+/// The longest that the container engine may take of a check.
+const ENGINE_LIMIT: Duration = Duration::from_secs(2);
+
+/// The longest that reading the container's log may take, behind the probe.
+const LOG_LIMIT: Duration = Duration::from_millis(500);
+
+/// How many lines of the log are looked at for hints.
+const LOG_LINES: usize = 40;
+
+/// What a check came to.
+#[derive(Debug)]
+pub struct Checked {
+    /// The report, which the status file now holds.
+    pub report: Report,
+    /// What changed from the report before.
+    pub transition: Option<Transition>,
+    /// Who looked.
+    pub by: Observer,
+    /// Why the status file does not hold the report.
+    pub write_fault: Option<WriteError>,
+}
+
+/// Who looked at the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observer {
+    /// This process.
+    Myself,
+    /// Another one, which had begun before; its result was taken over.
+    Another,
+}
+
+/// What the settings say a gateway has to be.
+pub fn expectations(settings: &Settings) -> Expectations {
+    Expectations {
+        accounts: settings.expect_accounts.clone(),
+        mode: settings.expect_mode,
+        read_only: if settings.allow_read_only { ReadOnlyPolicy::Warn } else { ReadOnlyPolicy::NotReady },
+        required_farms: settings.required_farms.clone(),
+        clock_skew_max: settings.max_clock_skew,
+    }
+}
+
+/// Whose files are believed.
+pub fn trust(settings: &Settings) -> Trust {
+    Trust { owners: settings.trusted_owners.clone() }
+}
+
+/// `127.0.0.1:4000`, `[::1]:4000`.
+pub fn endpoint(settings: &Settings) -> String {
+    let host = settings.host.as_str();
+    if host.contains(':') { format!("[{host}]:{}", settings.port) } else { format!("{host}:{}", settings.port) }
+}
+
+/// Looks at the gateway and writes the status file. If another process is at it already, waits and takes over its result.
+pub fn check(settings: &Settings, zone: &TimeZone) -> Result<Checked, LockError> {
+    let began = clock::now();
+    let purpose = purpose(settings);
+    let lock = GatewayLock::acquire(settings.host.as_str(), settings.port, purpose, settings.timeout + ENGINE_LIMIT)?;
+    let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
+    if lock.waited_for == Some(purpose)
+        && let Some(report) = previous.as_ref().filter(|report| report.timestamp >= began && is_about(report, settings))
+    {
+        return Ok(Checked { report: report.clone(), transition: None, by: Observer::Another, write_fault: None });
+    }
+    let seen = observe_blocking(settings, previous.as_ref());
+    let report = judge(settings, &seen, previous.as_ref(), zone);
+    let write_fault = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode).err();
+    let transition = transition(previous.as_ref(), &report);
+    Ok(Checked { report, transition, by: Observer::Myself, write_fault })
+}
+
+/// Two checks with the same purpose come to the same report.
+fn purpose(settings: &Settings) -> Purpose {
+    let mut same = settings.clone();
+    // What only readers go by.
+    same.uninterpreted.clear();
+    Purpose::of(&format!("{same:?}"))
+}
+
+fn is_about(report: &Report, settings: &Settings) -> bool {
+    report
+        .more
+        .as_ref()
+        .is_some_and(|more| more.endpoint == endpoint(settings) && more.gateway == settings.gateway.as_str())
+}
+
+fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zone: &TimeZone) -> Report {
+    let verdict = verdict::judge(seen, &expectations(settings));
+    let now = clock::now();
+    let ids = settings.client_id.range();
+    let remedy = remedy::remedy(
+        verdict.cause,
+        &remedy::Circumstances {
+            host: settings.host.as_str(),
+            port: settings.port,
+            container: match &seen.container {
+                ContainerSeen::Found { name, .. } => Some(name),
+                _ => None,
+            },
+            client_ids: (*ids.start(), *ids.end()),
+            now,
+            zone,
+        },
+    );
+    Report::new(
+        &verdict,
+        seen,
+        report::Circumstances {
+            gateway: settings.gateway.as_str(),
+            endpoint: endpoint(settings),
+            now,
+            valid_for: settings.max_status_age,
+            previous,
+            remedy,
+            writer: writer(),
+        },
+    )
+}
+
+fn writer() -> Writer {
+    let boot_id = secure_file::read(Path::new("/proc/sys/kernel/random/boot_id"), &Trust::default());
+    Writer {
+        program: "ibga".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
+    }
+}
+
+fn observe_blocking(settings: &Settings, previous: Option<&Report>) -> Observation {
+    let started_at = clock::now();
+    match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => {
+            let seen = runtime.block_on(observe(settings, previous));
+            // A name look-up that hangs in its thread must not hold up the end.
+            runtime.shutdown_background();
+            seen
+        }
+        Err(fault) => Observation {
+            started_at,
+            container: ContainerSeen::NotChecked,
+            api: ApiSeen { connect: Connect::Failed(ConnectFailure::Local(fault.to_string())), ..ApiSeen::default() },
+            hint: None,
+        },
+    }
+}
+
+/// Looks at container and socket.
+pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observation {
+    let watch = Stopwatch::start();
+    let mut started_at = clock::now();
+    let engine = Engine::from_environment();
+    let (seen, mut api) = match &settings.container {
+        ContainerChoice::Auto if is_local(settings.host.as_str()) => {
+            // A guess at the container decides nothing about probing, so both are asked at once.
+            tokio::join!(
+                engine.publishing(settings.port, was_seen(settings, previous)),
+                probe(settings, settings.timeout)
+            )
+        }
+        ContainerChoice::Auto | ContainerChoice::None => (engine.not_asked(), probe(settings, settings.timeout).await),
+        ContainerChoice::Named(name) => {
+            let seen = engine.named(name).await;
+            let runs = seen.container.as_ref().is_some_and(|container| container.state == ContainerState::Running);
+            started_at = clock::now();
+            let left = settings.timeout.saturating_sub(watch.elapsed()).max(settings.timeout / 2);
+            let api = if runs { probe(settings, left).await } else { ApiSeen::default() };
+            (seen, api)
+        }
+    };
+    if let Some(took) = seen.took {
+        api.timings.insert(0, (Stage::Container, took));
+    }
+    let hint = match &seen.container {
+        Some(container) if container.state == ContainerState::Running && is_closed(&api) => {
+            engine.hint(container).await
+        }
+        _ => None,
+    };
+    Observation { started_at, container: seen.judged, api, hint }
+}
+
+async fn probe(settings: &Settings, timeout: Duration) -> ApiSeen {
+    let plan = ProbePlan {
+        client_ids: settings.client_id.range(),
+        version_max: ServerVersion(u32::from(settings.api_version_max)),
+        question: match settings.broker_probe {
+            BrokerProbe::Contract => Some(Contract::eur_usd()),
+            BrokerProbe::Off => None,
+        },
+        settle: settings.settle,
+        timeout,
+    };
+    driver::probe(plan, settings.host.as_str(), settings.port).await
+}
+
+/// Whether the API did not open: the one case in which the container's log can tell more.
+fn is_closed(api: &ApiSeen) -> bool {
+    let refused = matches!(api.connect, Connect::Failed(ConnectFailure::Refused | ConnectFailure::Reset));
+    refused || (api.connect == Connect::Connected && api.bytes_received == 0)
+}
+
+/// Whether the gateway is on this machine, so that its container is one of this machine's.
+fn is_local(host: &str) -> bool {
+    match host.parse::<std::net::IpAddr>() {
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+/// Whether a container was found for this gateway before; then its absence is news.
+fn was_seen(settings: &Settings, previous: Option<&Report>) -> bool {
+    previous
+        .filter(|report| is_about(report, settings))
+        .is_some_and(|report| !matches!(report.container.as_str(), "not_checked" | "unknown"))
+}
+
+/// The container engine of this machine, if there is one.
+struct Engine {
+    address: Result<EngineAddress, EngineError>,
+}
+
+/// What the engine said of the container.
+struct ContainerAnswer {
+    judged: ContainerSeen,
+    container: Option<Container>,
+    took: Option<Duration>,
+}
+
+impl Engine {
+    fn from_environment() -> Self {
+        Self { address: EngineAddress::find(&EngineSettings::from_environment()) }
+    }
+
+    #[expect(clippy::unused_self, reason = "one of the three ways to ask, in the same words")]
+    fn not_asked(&self) -> ContainerAnswer {
+        ContainerAnswer { judged: ContainerSeen::NotChecked, container: None, took: None }
+    }
+
+    /// Asked for by name: an engine that cannot be asked is a fault.
+    async fn named(&self, name: &str) -> ContainerAnswer {
+        let watch = Stopwatch::start();
+        let answer = match name.parse::<ContainerName>() {
+            Ok(name) => self.inspect(&Selector::Named(name)).await,
+            Err(fault) => {
+                return ContainerAnswer {
+                    judged: ContainerSeen::Unavailable(fault.to_string()),
+                    container: None,
+                    took: None,
+                };
+            }
+        };
+        let judged = match &answer {
+            Err(fault) => ContainerSeen::Unavailable(fault.to_string()),
+            Ok(Answer::Absent) => ContainerSeen::Missing { name: Some(name.to_owned()) },
+            Ok(Answer::Found(container)) => found(container, FoundBy::Name),
+        };
+        ContainerAnswer { judged, container: container_of(answer), took: Some(watch.elapsed()) }
+    }
+
+    /// Looked for by its port: without an engine there is nothing to check.
+    async fn publishing(&self, port: u16, was_seen: bool) -> ContainerAnswer {
+        if self.address.is_err() {
+            return self.not_asked();
+        }
+        let watch = Stopwatch::start();
+        let answer = self.inspect(&Selector::Publishing { port }).await;
+        let judged = match &answer {
+            Ok(Answer::Absent) if was_seen => ContainerSeen::Missing { name: None },
+            Ok(Answer::Absent) | Err(_) => ContainerSeen::NotChecked,
+            Ok(Answer::Found(container)) => found(container, FoundBy::Port),
+        };
+        ContainerAnswer { judged, container: container_of(answer), took: Some(watch.elapsed()) }
+    }
+
+    async fn inspect(&self, selector: &Selector) -> Result<Answer, EngineError> {
+        let address = self.address.as_ref().map_err(Clone::clone)?;
+        docker::inspect(selector, address, ENGINE_LIMIT).await
+    }
+
+    async fn hint(&self, container: &Container) -> Option<ibga_core::log_hints::LogHint> {
+        let address = self.address.as_ref().ok()?;
+        let lines = docker::log_tail(container, LOG_LINES, address, LOG_LIMIT).await.ok()?;
+        last_hint(&lines)
+    }
+}
+
+fn found(container: &Container, found_by: FoundBy) -> ContainerSeen {
+    ContainerSeen::Found { name: container.name.clone(), state: container.state, found_by }
+}
+
+fn container_of(answer: Result<Answer, EngineError>) -> Option<Container> {
+    match answer {
+        Ok(Answer::Found(container)) => Some(container),
+        _ => None,
+    }
+}
+
+/// The last lines of the gateway's container's log, for a person.
+pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<String>), String> {
+    let selector = match &settings.container {
+        ContainerChoice::None => return Err("no container is configured (--container none)".into()),
+        ContainerChoice::Auto => Selector::Publishing { port: settings.port },
+        ContainerChoice::Named(name) => {
+            Selector::Named(name.parse().map_err(|fault: docker::InvalidContainerName| fault.to_string())?)
+        }
+    };
+    let address = EngineAddress::find(&EngineSettings::from_environment()).map_err(|fault| fault.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    runtime.map_err(|fault| fault.to_string())?.block_on(async {
+        match docker::inspect(&selector, &address, ENGINE_LIMIT).await.map_err(|fault| fault.to_string())? {
+            Answer::Absent => Err("no container was found for this gateway".into()),
+            Answer::Found(container) => {
+                let lines = docker::log_tail(&container, line_count, &address, ENGINE_LIMIT).await;
+                Ok((container.name, lines.map_err(|fault| fault.to_string())?))
+            }
+        }
+    })
+}

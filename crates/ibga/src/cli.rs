@@ -1,0 +1,231 @@
+//! The commands: what a person or a scheduler types. This file holds the arguments and hands each command to its own file.
+
+mod check;
+mod preflight;
+mod run;
+mod simulate;
+mod status;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ibga_core::secure_file::{self, ReadError, Trust};
+
+use crate::output::{self, Output, Volume};
+use crate::settings::{Flags, Settings, Sources};
+
+/// What a command ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Ready, go, done.
+    Yes,
+    /// Not ready, no-go.
+    No,
+    /// Wrong usage or configuration; nothing was done.
+    Usage,
+    /// The command is there, but cannot be executed (as a shell says it).
+    NotExecutable,
+    /// The command is not there (as a shell says it).
+    NotFound,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Yes => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::NotExecutable => 126,
+            Exit::NotFound => 127,
+        })
+    }
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  ibga simulate --port 4002 &               a gateway to try everything against
+  ibga check --port 4002                    is it ready? writes /tmp/ibga-status.json
+  ibga preflight                            may an agent start now?
+  ibga run --refresh-status -- agent.py     start it only then
+
+Settings come from flags, the environment, .env and ibga.toml, in this order.
+Exit codes: 0 ready or go, 1 not ready or no-go, 2 wrong usage or configuration.
+Not affiliated with Interactive Brokers or with the ibga container project.";
+
+/// May the trading agent trade now, and if not, what has to be done?
+#[derive(Debug, Parser)]
+#[command(name = "ibga", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Preflight(preflight::PreflightArgs),
+    Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Simulate(simulate::SimulateArgs),
+}
+
+/// What every command takes.
+#[derive(Debug, Args, Clone)]
+struct CommonArgs {
+    /// Configuration file [default: ./ibga.toml, ~/.config/ibga/ibga.toml or /etc/ibga/ibga.toml]
+    #[arg(long, value_name = "FILE", help_heading = "Common")]
+    config: Option<String>,
+    /// Which gateway of the configuration [default: default]
+    #[arg(long, value_name = "NAME", help_heading = "Common")]
+    gateway: Option<String>,
+    /// Status file [default: /tmp/ibga-status.json]
+    #[arg(long, value_name = "PATH", help_heading = "Common")]
+    status_file: Option<String>,
+    /// Say nothing but faults; go by the exit code
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Common")]
+    quiet: bool,
+    /// Say how it came about
+    #[arg(short, long, help_heading = "Common")]
+    verbose: bool,
+}
+
+/// What the operator expects of the login.
+#[derive(Debug, Args, Clone)]
+struct ExpectArgs {
+    /// Account that the login must hold (repeatable)
+    #[arg(long = "expect-account", value_name = "ID", help_heading = "Expectations")]
+    expect_accounts: Vec<String>,
+    /// Kind of account that the login must be
+    #[arg(long, value_name = "paper|live", help_heading = "Expectations")]
+    expect_mode: Option<String>,
+}
+
+/// How the gateway is looked at.
+#[derive(Debug, Args, Clone)]
+struct ProbeArgs {
+    /// Host of the gateway's API [default: 127.0.0.1]
+    #[arg(long, value_name = "HOST", help_heading = "Probe")]
+    host: Option<String>,
+    /// Port of the gateway's API [default: 4000]
+    #[arg(long, value_name = "PORT", help_heading = "Probe")]
+    port: Option<String>,
+    /// First of five API client ids to use [default: 99]
+    #[arg(long, value_name = "ID", help_heading = "Probe")]
+    client_id: Option<String>,
+    /// The gateway's container [default: auto, the one that publishes the port]
+    #[arg(long, value_name = "NAME|auto|none", help_heading = "Probe")]
+    container: Option<String>,
+    /// Time limit of the whole probe [default: 15s]
+    #[arg(long, value_name = "TIME", help_heading = "Probe")]
+    timeout: Option<String>,
+    /// How long to wait for late notices [default: 50ms]
+    #[arg(long, value_name = "TIME", help_heading = "Probe")]
+    settle: Option<String>,
+    /// A read-only API is only a warning
+    #[arg(long, help_heading = "Probe")]
+    allow_read_only: bool,
+    /// How the broker is proven [default: contract]
+    #[arg(long, value_name = "contract|off", help_heading = "Probe")]
+    broker_probe: Option<String>,
+}
+
+/// How the status is judged.
+#[derive(Debug, Args, Clone)]
+struct JudgeArgs {
+    /// Age from which on a status is stale [default: 10m]
+    #[arg(long, value_name = "TIME", help_heading = "Judgement")]
+    max_age: Option<String>,
+    /// Exchange whose hours count [default: XHKG]
+    #[arg(long, value_name = "MIC", help_heading = "Judgement")]
+    exchange: Option<String>,
+    /// Pass over market hours (nothing else)
+    #[arg(long, help_heading = "Judgement")]
+    force: bool,
+}
+
+impl CommonArgs {
+    fn output(&self) -> Output {
+        Output::new(match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, true) => Volume::Verbose,
+            (false, false) => Volume::Normal,
+        })
+    }
+
+    fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            gateway: self.gateway.clone(),
+            status_file: self.status_file.clone(),
+            ..Flags::default()
+        }
+    }
+}
+
+impl ExpectArgs {
+    fn add_to(&self, flags: &mut Flags) {
+        flags.expect_accounts.clone_from(&self.expect_accounts);
+        flags.expect_mode.clone_from(&self.expect_mode);
+    }
+}
+
+impl ProbeArgs {
+    fn add_to(&self, flags: &mut Flags) {
+        flags.host.clone_from(&self.host);
+        flags.port.clone_from(&self.port);
+        flags.client_id.clone_from(&self.client_id);
+        flags.container.clone_from(&self.container);
+        flags.timeout.clone_from(&self.timeout);
+        flags.settle.clone_from(&self.settle);
+        flags.allow_read_only = self.allow_read_only.then_some(true);
+        flags.broker_probe.clone_from(&self.broker_probe);
+    }
+}
+
+impl JudgeArgs {
+    fn add_to(&self, flags: &mut Flags) {
+        flags.max_age.clone_from(&self.max_age);
+        flags.exchange.clone_from(&self.exchange);
+    }
+}
+
+/// Runs the command that the arguments name and returns its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(fault) => {
+            let _ = fault.print();
+            return if fault.use_stderr() { Exit::Usage.into() } else { Exit::Yes.into() };
+        }
+    };
+    let exit = match cli.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Preflight(arguments) => preflight::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+    };
+    exit.into()
+}
+
+/// Reads the settings, or says everything that is wrong with them.
+fn settings(flags: &Flags) -> Result<Settings, Exit> {
+    let read = |path: &Path, owners: &[u32]| match secure_file::read(path, &Trust { owners: owners.to_vec() }) {
+        Ok(text) => Ok(Some(text)),
+        Err(ReadError::NotFound) => Ok(None),
+        Err(fault) => Err(fault.to_string()),
+    };
+    Settings::load(flags, &Sources::from_process(&read)).map_err(|fault| usage_fault(&fault.to_string()))
+}
+
+fn usage_fault(text: &str) -> Exit {
+    output::fault(text);
+    Exit::Usage
+}
+
+/// The whole command line, for tests and generated pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

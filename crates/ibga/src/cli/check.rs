@@ -1,0 +1,131 @@
+//! `ibga check`: probe, write the status file, say it in one line.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use ibga_core::account::AccountId;
+use ibga_core::cause::Status;
+use ibga_core::gate::age_text;
+use ibga_core::report::Report;
+use ibga_core::transition::{State, Transition};
+use jiff::tz::TimeZone;
+
+use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, settings};
+use crate::check::{self, Checked, Observer};
+use crate::output::{self, Output, printable};
+
+const AFTER_HELP: &str = "\
+Examples:
+  ibga check                                       the gateway at 127.0.0.1:4000
+  ibga check --port 4002 --expect-mode paper       stop a paper agent before a live login
+  ibga check --container ibga --json | jq .cause   with the container checked by name
+
+Exit codes: 0 ready, 1 not ready (or the status file could not be written), 2 wrong usage or configuration.";
+
+/// Probe the gateway, write the status file, print one line
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct CheckArgs {
+    /// Print the status file's object instead of one line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    probe: ProbeArgs,
+    #[command(flatten)]
+    expect: ExpectArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+pub(super) fn run(arguments: &CheckArgs) -> Exit {
+    let mut flags = arguments.common.flags();
+    arguments.probe.add_to(&mut flags);
+    arguments.expect.add_to(&mut flags);
+    let settings = match settings(&flags) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
+    let zone = TimeZone::system();
+    let output = arguments.common.output();
+    match check::check(&settings, &zone) {
+        Err(fault) => {
+            output::fault(&format!("error (probe_failed): {fault}"));
+            Exit::No
+        }
+        Ok(checked) => {
+            output.data(&if arguments.json { checked.report.to_json(&zone) } else { one_line(&checked.report) });
+            tell(&checked, output);
+            exit(&checked)
+        }
+    }
+}
+
+/// Ready counts only if the gate will see it.
+pub(super) fn exit(checked: &Checked) -> Exit {
+    if checked.report.status == Status::Ready && checked.write_fault.is_none() { Exit::Yes } else { Exit::No }
+}
+
+/// What a person may want to know beside the result.
+pub(super) fn tell(checked: &Checked, output: Output) {
+    let more = checked.report.more.as_ref();
+    if let Some(remedy) = more.and_then(|more| more.remedy.as_ref()) {
+        output.message(&format!("what to do: {}", printable(remedy)));
+    }
+    for warning in more.iter().flat_map(|more| &more.warnings) {
+        output.message(&format!("warning: {}", printable(warning)));
+    }
+    if let Some(transition) = &checked.transition {
+        output.message(&transition_text(transition));
+    }
+    if checked.by == Observer::Another {
+        output.message("another process was probing already; this is its result");
+    }
+    if let Some(more) = more.filter(|_| output.is_verbose()) {
+        let stages: Vec<String> = more.timings_ms.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
+        output.detail(&format!("stages: {}", stages.join(", ")));
+    }
+    if let Some(fault) = &checked.write_fault {
+        output::fault(&fault.to_string());
+    }
+}
+
+/// `ready: default at 127.0.0.1:4000, DU***67 (paper), API version 178, 61 ms`.
+fn one_line(report: &Report) -> String {
+    let mut line = State::of(report).to_string();
+    let Some(more) = &report.more else { return line };
+    let _ = write!(line, ": {} at {}", more.gateway, more.endpoint);
+    if let Some(error) = &report.error {
+        let _ = write!(line, ": {}", printable(error));
+        return line;
+    }
+    let _ = write!(line, ", {}", accounts(&report.accounts));
+    if let Some(mode) = more.mode {
+        let _ = write!(line, " ({mode})");
+    }
+    if let Some(version) = more.server_version {
+        let _ = write!(line, ", API version {version}");
+    }
+    let took: f64 =
+        more.timings_ms.iter().filter(|(stage, _)| stage != "container" && stage != "broker").map(|(_, ms)| ms).sum();
+    let _ = write!(line, ", {took:.0} ms");
+    line
+}
+
+/// The masked ids, or their number where there are many.
+pub(super) fn accounts(accounts: &[AccountId]) -> String {
+    match accounts {
+        [] => "no account".into(),
+        [..] if accounts.len() > 4 => format!("{} accounts", accounts.len()),
+        _ => accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn transition_text(transition: &Transition) -> String {
+    match transition.from {
+        None => format!("first report: {}", transition.to),
+        Some(from) => {
+            let lasted = transition.lasted.map(|lasted| format!(", after {}", age_text(lasted))).unwrap_or_default();
+            format!("changed: {from} -> {}{lasted}", transition.to)
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
+
+use clap::Args;
+use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::clock;
+use ibga_core::gate::{self, Chosen, Decision, Market, Outcome, Question, Rule};
+use ibga_core::report::Report;
+use ibga_core::status_file;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, settings, usage_fault};
+use crate::check::{expectations, trust};
+use crate::output::{Output, printable};
+use crate::settings::{Origin, Settings};
+
+const AFTER_HELP: &str = "\
+Examples:
+  ibga preflight && ./agent.py               start it only on a go (better: ibga run -- ./agent.py)
+  ibga preflight --force                     pass over market hours, nothing else
+  ibga preflight --json | jq '.reasons[].code'
+
+Exit codes: 0 go, 1 no-go, 2 wrong usage or configuration.";
+
+/// Judge the status file and the market: may an agent start now?
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct PreflightArgs {
+    /// Print the decision as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    judge: JudgeArgs,
+    #[command(flatten)]
+    expect: ExpectArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+pub(super) fn run(arguments: &PreflightArgs) -> Exit {
+    let mut flags = arguments.common.flags();
+    arguments.judge.add_to(&mut flags);
+    arguments.expect.add_to(&mut flags);
+    let judged = settings(&flags).and_then(|settings| judge(&settings, MarketHours::from_flag(arguments.judge.force)));
+    let judged = match judged {
+        Ok(judged) => judged,
+        Err(exit) => return exit,
+    };
+    let output = arguments.common.output();
+    output.data(&if arguments.json { pretty(&judged.document()) } else { judged.text() });
+    if judged.decision.is_go() { Exit::Yes } else { Exit::No }
+}
+
+/// Whether market hours count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MarketHours {
+    /// They do.
+    Kept,
+    /// The operator asked to pass them over.
+    PassedOver,
+}
+
+impl MarketHours {
+    pub(super) fn from_flag(force: bool) -> Self {
+        if force { Self::PassedOver } else { Self::Kept }
+    }
+}
+
+/// A decision and what it was made from.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) decision: Decision,
+    pub(super) report: Option<Report>,
+    gateway: String,
+    path: String,
+    now: Timestamp,
+    exchange: Exchange,
+    phase: &'static str,
+    next_open: Option<Timestamp>,
+}
+
+/// Judges the newest report. A fault of the settings ends it before anything is judged.
+pub(super) fn judge(settings: &Settings, hours: MarketHours) -> Result<Judged, Exit> {
+    let exchange: Exchange = settings
+        .exchange
+        .value
+        .as_str()
+        .parse()
+        .map_err(|fault| usage_fault(&format!("{}: {fault}", settings.exchange.place)))?;
+    let now = clock::now();
+    let calendar = Calendar::for_exchange(exchange);
+    let moment = calendar.at(now);
+    let days_left = calendar.coverage().zip(calendar.local_date(now)).map(|(coverage, date)| coverage.days_left(date));
+    let chosen = if settings.exchange.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
+    let read = status_file::read(&settings.status_file, &trust(settings), &TimeZone::system());
+    let decision = gate::judge(&Question {
+        gateway: settings.gateway.as_str(),
+        path: &settings.status_file,
+        report: read.as_ref(),
+        now,
+        max_age: settings.max_status_age,
+        expected: &expectations(settings),
+        market: match hours {
+            MarketHours::Kept => Market::At { moment: &moment, zone: calendar.zone(), days_left, chosen },
+            MarketHours::PassedOver => Market::Forced,
+        },
+    });
+    Ok(Judged {
+        decision,
+        report: read.ok(),
+        gateway: settings.gateway.as_str().into(),
+        path: settings.status_file.display().to_string(),
+        now,
+        exchange,
+        phase: moment.phase.code(),
+        next_open: moment.next_open,
+    })
+}
+
+impl Judged {
+    /// What to do. A report that cannot be believed has no say in it.
+    fn remedies(&self) -> Vec<String> {
+        let rules: Vec<Rule> = self.decision.failures().map(|check| check.rule).collect();
+        let believed = !rules.iter().any(|rule| matches!(rule, Rule::Gateway | Rule::Fresh | Rule::NotFromFuture));
+        let told = self.report.as_ref().and_then(|report| report.more.as_ref()?.remedy.clone());
+        let told = told.filter(|_| believed && rules.contains(&Rule::Ready));
+        told.into_iter().chain(rules.iter().filter_map(|rule| rule.remedy()).map(str::to_owned)).collect()
+    }
+
+    /// The reasons in the wording that operators know.
+    pub(super) fn failure_text(&self) -> String {
+        let mut lines = vec!["PRE-FLIGHT FAILED - Agent cannot start".to_owned()];
+        lines.extend(self.decision.failures().map(|check| format!("Reason: {}", printable(&check.to_string()))));
+        lines.extend(self.remedies().iter().map(|remedy| format!("What to do: {}", printable(remedy))));
+        lines.join("\n")
+    }
+
+    fn text(&self) -> String {
+        let head =
+            if self.decision.is_go() { "PRE-FLIGHT PASSED - Agent may start".to_owned() } else { self.failure_text() };
+        let checks = self.decision.checks.iter().map(|check| {
+            let mark = match check.outcome {
+                Outcome::Passed => "ok",
+                Outcome::Failed => "FAIL",
+                Outcome::PassedOver => "skip",
+            };
+            format!("  {mark:<5} {}", printable(&check.text))
+        });
+        std::iter::once(head).chain(checks).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The decision as JSON.
+    pub(super) fn document(&self) -> Value {
+        let reasons: Vec<Value> = self
+            .decision
+            .failures()
+            .map(|check| json!({"code": check.rule.fault_code(), "text": check.to_string()}))
+            .collect();
+        let checks: Vec<Value> = self
+            .decision
+            .checks
+            .iter()
+            .map(|check| json!({"rule": check.rule.code(), "outcome": check.outcome.as_str(), "text": check.text}))
+            .collect();
+        json!({
+            "go": self.decision.is_go(),
+            "gateway": self.gateway,
+            "status_file": self.path,
+            "judged_at": self.now.to_string(),
+            "reasons": reasons,
+            "remedies": self.remedies(),
+            "checks": checks,
+            "market": {
+                "exchange": self.exchange.mic(),
+                "phase": self.phase,
+                "next_open": self.next_open.map(|instant| instant.to_string()),
+            },
+        })
+    }
+
+    /// The one line of a log that tells of a no-go.
+    pub(super) fn log_line(&self, command: &str) -> String {
+        let reasons: Vec<String> = self.decision.failures().map(|check| printable(&check.text)).collect();
+        let at = self.now.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        format!("{at} ibga run: no-go, {command} was not started: {}", reasons.join("; "))
+    }
+}
+
+/// JSON for a person and a program alike.
+pub(super) fn pretty(document: &Value) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_default()
+}
+
+/// Tells of a no-go on standard error.
+pub(super) fn tell_no_go(judged: &Judged, command: &str, output: Output) {
+    output.message(&judged.failure_text());
+    crate::output::fault(&judged.log_line(command));
+}

@@ -1,0 +1,107 @@
+//! `ibga run`: becomes the agent's command, but only on a go. Nothing is printed on standard output: that is the agent's.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use clap::Args;
+use ibga_core::account::{AccountId, Mode};
+use ibga_core::report::Report;
+use ibga_core::status_file;
+use jiff::tz::TimeZone;
+
+use super::preflight::{MarketHours, judge, tell_no_go};
+use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, ProbeArgs, check as check_command, settings};
+use crate::check::{self, trust};
+use crate::output::{self, Output, printable};
+use crate::settings::Settings;
+
+const AFTER_HELP: &str = "\
+Examples:
+  ibga run -- ./agent.py --symbol 700               start it if the status file says go
+  ibga run --refresh-status -- ./agent.py           probe first, in the same process
+  ibga run --expect-mode paper --force -- ./agent.py
+
+On a go this process becomes the command: signals, standard input, terminal and exit code are its own. It finds
+IBGA_STATUS_FILE, IBGA_GATEWAY, IBGA_ACCOUNTS (commas between) and IBGA_MODE in its environment.
+Exit codes: the command's own; 1 no-go, 2 wrong usage or configuration, 126 not executable, 127 not found.";
+
+/// Start an agent only when all is well
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct RunArgs {
+    /// Probe the gateway first and write the status file
+    #[arg(long, conflicts_with = "skip_preflight")]
+    refresh_status: bool,
+    /// Start the command whatever the status is; logs a warning
+    #[arg(long)]
+    skip_preflight: bool,
+    #[command(flatten)]
+    judge: JudgeArgs,
+    #[command(flatten)]
+    expect: ExpectArgs,
+    #[command(flatten)]
+    probe: ProbeArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+pub(super) fn run(arguments: &RunArgs) -> Exit {
+    let mut flags = arguments.common.flags();
+    arguments.judge.add_to(&mut flags);
+    arguments.expect.add_to(&mut flags);
+    arguments.probe.add_to(&mut flags);
+    let settings = match settings(&flags) {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
+    let Some((program, rest)) = arguments.command.split_first() else { return Exit::Usage };
+    let name = printable(&program.to_string_lossy());
+    let output = arguments.common.output();
+    let report = if arguments.skip_preflight {
+        output::fault(&format!("ibga run: warning: {name} is started without a preflight (--skip-preflight)"));
+        status_file::read(&settings.status_file, &trust(&settings), &TimeZone::system()).ok()
+    } else {
+        if arguments.refresh_status {
+            refresh(&settings, output);
+        }
+        match judge(&settings, MarketHours::from_flag(arguments.judge.force)) {
+            Err(exit) => return exit,
+            Ok(judged) if !judged.decision.is_go() => {
+                tell_no_go(&judged, &name, output);
+                return Exit::No;
+            }
+            Ok(judged) => judged.report,
+        }
+    };
+    become_command(program, rest, &settings, report.as_ref())
+}
+
+/// A failed probe is in the status file, where the gate finds it; a fault of this program leaves the old file to age.
+fn refresh(settings: &Settings, output: Output) {
+    match check::check(settings, &TimeZone::system()) {
+        Ok(checked) if checked.write_fault.is_some() || output.is_verbose() => check_command::tell(&checked, output),
+        Ok(_) => {}
+        Err(fault) => output::fault(&format!("ibga run: status not refreshed: {fault}")),
+    }
+}
+
+fn become_command(program: &OsString, arguments: &[OsString], settings: &Settings, report: Option<&Report>) -> Exit {
+    let accounts = report.map(|report| report.accounts.as_slice()).unwrap_or_default();
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command.env("IBGA_STATUS_FILE", &settings.status_file).env("IBGA_GATEWAY", settings.gateway.as_str());
+    // What is not known must not be inherited from whoever started this process.
+    let ids = accounts.iter().map(AccountId::reveal).collect::<Vec<_>>().join(",");
+    match Mode::of(accounts) {
+        Some(mode) => command.env("IBGA_ACCOUNTS", ids).env("IBGA_MODE", mode.as_str()),
+        None => command.env_remove("IBGA_ACCOUNTS").env_remove("IBGA_MODE"),
+    };
+    let fault = command.exec();
+    output::fault(&format!("ibga run: cannot start {}: {fault}", printable(&program.to_string_lossy())));
+    if fault.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotExecutable }
+}

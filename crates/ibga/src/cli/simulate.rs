@@ -1,0 +1,147 @@
+//! `ibga simulate`: a simulated gateway with scripted faults, to try everything against without an account.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::Args;
+use ibga_core::account::AccountId;
+use ibga_sim::{Config, Proxy, Scenario, Simulator};
+use jiff::SignedDuration;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use crate::output;
+
+const AFTER_HELP: &str = "\
+Examples:
+  ibga simulate                                              a healthy paper gateway at port 4002
+  ibga simulate --port 4000 --scenario logged_out --proxy ibga-socat --ready-after 30s
+  ibga simulate --scenario broker_link_down --server-version 222
+  ibga simulate --list                                       all scenarios
+
+One JSON object per event goes to standard output; the first, `listening`, before any client can come.
+It runs until it is interrupted. Exit codes: 0, 1 if it cannot listen, 2 wrong usage.";
+
+/// Simulate a gateway, healthy or with a fault
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct SimulateArgs {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 4002)]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// What the gateway does (--list shows them)
+    #[arg(long, default_value = "ready", value_name = "NAME")]
+    scenario: Scenario,
+    /// What stands before the gateway's own port: none, ibga-socat, socat or docker
+    #[arg(long, default_value = "none", value_name = "NAME")]
+    proxy: Proxy,
+    /// List the scenarios and end
+    #[arg(long)]
+    list: bool,
+    /// Highest API version of the gateway: text to 200, mixed to 212, protobuf from 213
+    #[arg(long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
+    server_version: u32,
+    /// Account of the login (repeatable) [default: DU1234567]
+    #[arg(long = "account", value_name = "ID")]
+    accounts: Vec<String>,
+    /// How long the gateway thinks before each answer
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    delay: Option<Duration>,
+    /// Write single bytes with this pause between them
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    dribble: Option<Duration>,
+    /// Become healthy after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    ready_after: Option<Duration>,
+    /// How far the gateway's clock is ahead (negative: behind)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = signed_duration)]
+    clock_offset: Option<SignedDuration>,
+    /// Zone in the hello, as free text
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+}
+
+fn signed_duration(text: &str) -> Result<SignedDuration, String> {
+    text.parse().map_err(|_| "not a time; write a number with a unit, such as 30s or 500ms".into())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    Duration::try_from(signed_duration(text)?).map_err(|_| "less than nothing; write a positive time".into())
+}
+
+pub(super) fn run(arguments: &SimulateArgs) -> Exit {
+    if arguments.list {
+        let width = Scenario::ALL.iter().map(|scenario| scenario.name().len()).max().unwrap_or_default();
+        for scenario in Scenario::ALL {
+            if writeln!(io::stdout(), "{:<width$}  {}", scenario.name(), scenario.describe()).is_err() {
+                break;
+            }
+        }
+        return Exit::Yes;
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => {
+            output::fault(&format!("cannot start: {fault}"));
+            return Exit::No;
+        }
+    };
+    runtime.block_on(serve(arguments.config()))
+}
+
+impl SimulateArgs {
+    fn config(&self) -> Config {
+        let default = Config::default();
+        let accounts: Vec<AccountId> = self.accounts.iter().flat_map(|list| AccountId::parse_list(list)).collect();
+        Config {
+            listen: SocketAddr::new(self.host, self.port),
+            scenario: self.scenario,
+            proxy: self.proxy,
+            server_version: self.server_version,
+            accounts: if accounts.is_empty() { default.accounts.clone() } else { accounts },
+            delay: self.delay.unwrap_or(default.delay),
+            dribble: self.dribble,
+            ready_after: self.ready_after,
+            time_zone: self.time_zone.clone().unwrap_or(default.time_zone),
+            clock_offset: self.clock_offset.unwrap_or(default.clock_offset),
+        }
+    }
+}
+
+/// Passes the events on until the process is told to end, or nobody reads them any more.
+async fn serve(config: Config) -> Exit {
+    let signals =
+        signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+    let (mut interrupt, mut terminate) = match signals {
+        Ok(signals) => signals,
+        Err(fault) => {
+            output::fault(&format!("cannot listen for signals: {fault}"));
+            return Exit::No;
+        }
+    };
+    let mut simulator = match Simulator::start(config).await {
+        Ok(simulator) => simulator,
+        Err(fault) => {
+            output::fault(&fault.to_string());
+            return Exit::No;
+        }
+    };
+    loop {
+        tokio::select! {
+            event = simulator.events().next() => {
+                let Some(line) = event.and_then(|event| serde_json::to_string(&event).ok()) else { break };
+                if writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush()).is_err() {
+                    break;
+                }
+            }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    simulator.stop().await;
+    Exit::Yes
+}

@@ -1,0 +1,339 @@
+//! `ibga status`: the status for a person: each stage, age, since when, what to do, the market, and whether an agent would start.
+
+use clap::Args;
+use ibga_core::account::AccountId;
+use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::cause::{Cause, Status};
+use ibga_core::clock;
+use ibga_core::gate::{age_text, market_text};
+use ibga_core::report::{Details, PortState, Report};
+use ibga_core::transition::State;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::check::accounts;
+use super::preflight::{Judged, MarketHours, judge, pretty};
+use super::{CommonArgs, Exit, ExpectArgs, settings};
+use crate::check::log_lines;
+use crate::output::{Paint, printable, wrapped};
+use crate::settings::Settings;
+
+/// Lines of the container's log that are shown.
+const LOG_LINES: usize = 10;
+
+/// The width of the text.
+const WIDTH: usize = 80;
+
+/// The column at which the texts begin.
+const INDENT: usize = 11;
+
+const AFTER_HELP: &str = "\
+Examples:
+  ibga status                     what the newest report says, and whether an agent would start
+  ibga status --logs              with the last lines of the container's log
+  ibga status --show-accounts     with account ids in full
+
+Exit codes: 0, or 1 if there is no status that can be believed; 2 wrong usage or configuration.";
+
+/// Show the status to a person
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Show account ids in full
+    #[arg(long)]
+    show_accounts: bool,
+    /// Show the last lines of the container's log
+    #[arg(long)]
+    logs: bool,
+    /// Age from which on a status is stale [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
+    /// Exchange whose hours count [default: XHKG]
+    #[arg(long, value_name = "MIC")]
+    exchange: Option<String>,
+    /// The gateway's container, for --logs [default: auto]
+    #[arg(long, value_name = "NAME|auto")]
+    container: Option<String>,
+    #[command(flatten)]
+    expect: ExpectArgs,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+pub(super) fn run(arguments: &StatusArgs) -> Exit {
+    let mut flags = arguments.common.flags();
+    flags.max_age.clone_from(&arguments.max_age);
+    flags.exchange.clone_from(&arguments.exchange);
+    flags.container.clone_from(&arguments.container);
+    arguments.expect.add_to(&mut flags);
+    let loaded = settings(&flags).and_then(|settings| Ok((judge(&settings, MarketHours::Kept)?, settings)));
+    let (judged, settings) = match loaded {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let page = Page {
+        judged: &judged,
+        settings: &settings,
+        now: clock::now(),
+        zone: TimeZone::system(),
+        shown: if arguments.show_accounts { Accounts::InFull } else { Accounts::Masked },
+        logs: arguments.logs.then(|| log_lines(&settings, LOG_LINES)),
+    };
+    let output = arguments.common.output();
+    output.data(&if arguments.json { page.json() } else { page.text(Paint::for_stdout()) });
+    if judged.report.is_some() { Exit::Yes } else { Exit::No }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Accounts {
+    Masked,
+    InFull,
+}
+
+/// The container's name and its last lines, or why there are none.
+type Logs = Result<(String, Vec<String>), String>;
+
+struct Page<'a> {
+    judged: &'a Judged,
+    settings: &'a Settings,
+    now: Timestamp,
+    zone: TimeZone,
+    shown: Accounts,
+    logs: Option<Logs>,
+}
+
+/// How far a stage came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Good,
+    Bad,
+    Unknown,
+}
+
+impl Page<'_> {
+    fn text(&self, paint: Paint) -> String {
+        let mut lines = Vec::new();
+        match &self.judged.report {
+            Some(report) => self.report(report, paint, &mut lines),
+            None => lines.push(entry(
+                "Gateway",
+                &format!("{} at {}", self.settings.gateway, crate::check::endpoint(self.settings)),
+            )),
+        }
+        lines.push(String::new());
+        if let Some(text) = self.market() {
+            lines.push(entry("Market", &text));
+        }
+        self.agent(paint, &mut lines);
+        self.log(&mut lines);
+        lines.join("\n")
+    }
+
+    fn report(&self, report: &Report, paint: Paint, lines: &mut Vec<String>) {
+        let state = State::of(report).to_string();
+        let word = if report.status == Status::Ready { paint.good(&state) } else { paint.bad(&state) };
+        let age = self.now.duration_since(report.timestamp).max(SignedDuration::ZERO);
+        if let Some(more) = &report.more {
+            lines.push(entry("Gateway", &printable(&format!("{} at {}", more.gateway, more.endpoint))));
+        }
+        let since = report.more.as_ref().map(|more| self.since(more.since)).unwrap_or_default();
+        lines.push(format!("{:<INDENT$}{word}{since}", "Status"));
+        lines.push(entry(
+            "Checked",
+            &format!("{}, {} ago{}", self.local(report.timestamp), age_text(age), self.belief(report)),
+        ));
+        lines.push(String::new());
+        for (name, mark, text) in stages(report, self.shown) {
+            let mark = match mark {
+                Mark::Good => paint.good("ok  "),
+                Mark::Bad => paint.bad("FAIL"),
+                Mark::Unknown => "-   ".to_owned(),
+            };
+            lines.push(format!("  {mark}  {name:<10} {}", printable(&text)).trim_end().to_owned());
+        }
+        lines.push(String::new());
+        if let Some(error) = &report.error {
+            lines.push(entry("Error", &printable(error)));
+        }
+        if let Some(more) = &report.more {
+            lines.extend(more.remedy.iter().map(|remedy| entry("To do", &printable(remedy))));
+            lines.extend(more.warnings.iter().map(|warning| entry("Warning", &printable(warning))));
+        }
+        if lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+    }
+
+    fn since(&self, since: Timestamp) -> String {
+        let lasted = self.now.duration_since(since);
+        if lasted.is_negative() {
+            return String::new();
+        }
+        format!(", since {} ({})", self.local(since), age_text(lasted))
+    }
+
+    /// Until when a report may be believed, as this reader's limit has it.
+    fn belief(&self, report: &Report) -> String {
+        let limit = SignedDuration::try_from(self.settings.max_status_age).unwrap_or(SignedDuration::MAX);
+        match report.timestamp.checked_add(limit) {
+            Ok(until) if until <= self.now => ", STALE".into(),
+            Ok(until) => format!(", to be believed until {}", until.to_zoned(self.zone.clone()).strftime("%H:%M:%S")),
+            Err(_) => String::new(),
+        }
+    }
+
+    fn local(&self, instant: Timestamp) -> String {
+        let zoned = instant.to_zoned(self.zone.clone());
+        let today = zoned.date() == self.now.to_zoned(self.zone.clone()).date();
+        zoned.strftime(if today { "%H:%M:%S %:z" } else { "%Y-%m-%d %H:%M:%S %:z" }).to_string()
+    }
+
+    fn market(&self) -> Option<String> {
+        let exchange: Exchange = self.settings.exchange.value.as_str().parse().ok()?;
+        let calendar = Calendar::for_exchange(exchange);
+        Some(market_text(&calendar.at(self.now), calendar.zone()))
+    }
+
+    fn agent(&self, paint: Paint, lines: &mut Vec<String>) {
+        if self.judged.decision.is_go() {
+            lines.push(entry("Agent", &paint.good("would start now")));
+            return;
+        }
+        lines.push(format!("{:<INDENT$}{}", "Agent", paint.bad("would not start now")));
+        for check in self.judged.decision.failures() {
+            lines.push(format!("{}- {}", " ".repeat(INDENT), wrapped(&printable(&check.text), WIDTH, INDENT + 2)));
+        }
+    }
+
+    fn log(&self, lines: &mut Vec<String>) {
+        let Some(logs) = &self.logs else { return };
+        lines.push(String::new());
+        match logs {
+            Err(fault) => lines.push(entry("Log", fault)),
+            Ok((container, log)) if log.is_empty() => lines.push(entry("Log", &format!("{container} has none"))),
+            Ok((container, log)) => {
+                lines.push(entry("Log", container));
+                lines.extend(log.iter().map(|line| format!("  {}", printable(line))));
+            }
+        }
+    }
+
+    fn json(&self) -> String {
+        let mut document = Map::new();
+        let report = self.judged.report.as_ref().map(|report| {
+            let mut report = report.clone();
+            if self.shown == Accounts::Masked {
+                report.accounts = Vec::new();
+            }
+            let mut value: Value = serde_json::from_str(&report.to_json(&self.zone)).unwrap_or(Value::Null);
+            if self.shown == Accounts::Masked
+                && let (Some(field), Some(original)) = (value.get_mut("accounts"), &self.judged.report)
+            {
+                *field = original.accounts.iter().map(ToString::to_string).collect::<Vec<_>>().into();
+            }
+            value
+        });
+        let age = self.judged.report.as_ref().map(|report| self.now.duration_since(report.timestamp).as_secs_f64());
+        document.insert("report".into(), report.unwrap_or(Value::Null));
+        document.insert("age_seconds".into(), age.into());
+        document.insert("preflight".into(), self.judged.document());
+        if let Some(logs) = &self.logs {
+            document.insert(
+                "log".into(),
+                match logs {
+                    Ok((container, lines)) => json!({"container": container, "lines": lines}),
+                    Err(fault) => json!({"error": fault}),
+                },
+            );
+        }
+        pretty(&Value::Object(document))
+    }
+}
+
+fn entry(name: &str, text: &str) -> String {
+    format!("{name:<INDENT$}{}", wrapped(text, WIDTH, INDENT))
+}
+
+/// The stages of a probe as a report tells them. A stage behind the first bad one was not reached.
+fn stages(report: &Report, shown: Accounts) -> Vec<(&'static str, Mark, String)> {
+    let more = report.more.as_ref();
+    let good = |holds: bool| if holds { Mark::Good } else { Mark::Bad };
+    let reached = |holds: bool, before: bool| if before { good(holds) } else { Mark::Unknown };
+    let open = report.port == PortState::Open;
+    let container = match report.container.as_str() {
+        "not_checked" => Mark::Unknown,
+        state => good(state == "running"),
+    };
+    let logged_in = match shown {
+        Accounts::InFull => report.accounts.iter().map(AccountId::reveal).collect::<Vec<_>>().join(", "),
+        Accounts::Masked => accounts(&report.accounts),
+    };
+    let kind = more.and_then(|more| more.mode).map(|mode| format!(" ({mode})")).unwrap_or_default();
+    let version =
+        more.and_then(|more| more.server_version).map(|version| format!(", version {version}")).unwrap_or_default();
+    let mut rows = vec![
+        ("container", container, report.container.replace('_', " ")),
+        (
+            "port",
+            if report.port == PortState::Unknown { Mark::Unknown } else { good(open) },
+            took(report.port.as_str(), more, "connect"),
+        ),
+        (
+            "API",
+            reached(report.connected, open),
+            took(&format!("{}{version}", if report.connected { "answered" } else { "no answer" }), more, "hello"),
+        ),
+        (
+            "login",
+            reached(report.authenticated, report.connected),
+            took(&format!("{logged_in}{kind}"), more, "startup"),
+        ),
+    ];
+    if let Some(more) = more {
+        rows.extend(later_stages(report, more));
+    }
+    rows
+}
+
+fn later_stages(report: &Report, more: &Details) -> Vec<(&'static str, Mark, String)> {
+    let broker = match more.broker.as_str() {
+        "answered" => Mark::Good,
+        "silent" => Mark::Bad,
+        _ => Mark::Unknown,
+    };
+    // A ready report has proven that orders are allowed; others tell of them by their cause alone.
+    let orders = match more.cause {
+        Cause::ReadOnlyApi => (Mark::Bad, "refused: the API is read-only"),
+        Cause::Ready if more.warnings.iter().any(|warning| warning.contains("read-only")) => {
+            (Mark::Unknown, "refused: the API is read-only")
+        }
+        Cause::Ready => (Mark::Good, "allowed"),
+        _ => (Mark::Unknown, "not proven"),
+    };
+    let clock = more.clock_skew_seconds.map_or((Mark::Unknown, "not told".to_owned()), |skew| {
+        let mark = if more.cause == Cause::ClockSkewed { Mark::Bad } else { Mark::Good };
+        (mark, if skew == 0.0 { "the same as here".into() } else { format!("{skew:+.1} s from here") })
+    });
+    let mut rows = vec![
+        ("clock", clock.0, took(&clock.1, Some(more), "liveness")),
+        ("orders", orders.0, orders.1.to_owned()),
+        ("broker", broker, took(&more.broker, Some(more), "broker")),
+    ];
+    if report.port != PortState::Open {
+        rows.clear();
+    }
+    rows
+}
+
+/// A stage's text with how long it took.
+fn took(text: &str, more: Option<&Details>, stage: &str) -> String {
+    let took = more.and_then(|more| more.timings_ms.iter().find(|(name, _)| name == stage));
+    match took {
+        Some((_, ms)) => format!("{text:<36} {ms:>8.1} ms"),
+        None => text.to_owned(),
+    }
+}

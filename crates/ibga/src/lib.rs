@@ -1,0 +1,13 @@
+//! The product: everything around the pure core that touches the world, and the `ibga` command.
+//!
+//! * [`cli`]: the commands, one file each.
+//! * [`settings`]: flags, environment, `.env` and `ibga.toml`, read once into typed values.
+//! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
+//! * [`docker`]: the container engine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
+
+pub mod check;
+pub mod cli;
+pub mod docker;
+pub mod lock;
+pub mod output;
+pub mod settings;

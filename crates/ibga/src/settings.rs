@@ -1,0 +1,599 @@
+//! The settings of a run: flag, then environment, then `.env`, then `ibga.toml`, then default.
+//!
+//! Responsible for reading every source once, at the edge, and for handing on typed values or the complete list of
+//! what is wrong, before anything is done. It asks for files, variables and users only through `Sources`.
+//! Must never change the process environment, look at a clock, or print the value of a secret.
+//!
+//! | file | does |
+//! |---|---|
+//! | `names.rs` | the table of settings, nearest names |
+//! | `values.rs` | the type and the one reading of each value |
+//! | `env_file.rs`, `toml_file.rs` | the two files |
+//! | `layers.rs` | the sources in one form |
+//! | `fault.rs` | places and messages |
+
+mod env_file;
+mod fault;
+mod layers;
+mod names;
+mod toml_file;
+mod values;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ibga_core::account::AccountId;
+use ibga_core::verdict::ExpectedMode;
+
+pub use fault::{Fault, Origin, Place, Problem, SettingsError};
+pub use names::{SETTINGS, Scope, Setting, reference_table};
+pub use values::{BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketCode};
+
+use layers::{Entry, Layer, pick};
+use toml_file::ConfigFile;
+use values::{Owner, Parse};
+
+/// A commented `ibga.toml` that changes nothing: what it sets are the defaults.
+pub const EXAMPLE: &str = include_str!("settings/example.toml");
+
+/// The users of this machine: name, password, id, and more, with colons between.
+const USERS: &str = "/etc/passwd";
+
+/// Most gateways that one message names.
+const NAMES_SHOWN_MAX: usize = 20;
+
+/// The flags as they were given, `None` where they were not. Texts are read here, so that a flag and a variable
+/// take the same values and fail with the same words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--config FILE`
+    pub config: Option<String>,
+    /// `--gateway NAME`
+    pub gateway: Option<String>,
+    /// `--host HOST`
+    pub host: Option<String>,
+    /// `--port PORT`
+    pub port: Option<String>,
+    /// `--client-id ID`
+    pub client_id: Option<String>,
+    /// `--container NAME|auto|none`
+    pub container: Option<String>,
+    /// `--timeout 15s`
+    pub timeout: Option<String>,
+    /// `--settle 50ms`
+    pub settle: Option<String>,
+    /// `--status-file PATH`
+    pub status_file: Option<String>,
+    /// `--max-age 10m`
+    pub max_age: Option<String>,
+    /// `--expect-account ID`, as often as it was given; each may be a comma list.
+    pub expect_accounts: Vec<String>,
+    /// `--expect-mode paper|live`
+    pub expect_mode: Option<String>,
+    /// `--allow-read-only`
+    pub allow_read_only: Option<bool>,
+    /// `--broker-probe contract|off`
+    pub broker_probe: Option<String>,
+    /// `--exchange MIC`
+    pub exchange: Option<String>,
+}
+
+/// Reads a file that may decide what is trusted: not through a symlink, a regular file of bounded size, owned by
+/// this user, root or one of the user ids given, and writable by nobody else. `Ok(None)` if there is none; the error
+/// is a fragment that says what is wrong with the file.
+pub type ReadFile<'a> = dyn Fn(&Path, &[u32]) -> Result<Option<String>, String> + 'a;
+
+/// Where settings come from, besides the flags.
+pub struct Sources<'a> {
+    /// The value of a variable in the process environment.
+    pub environment: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The names of the variables in the process environment, to find misspelt ones.
+    pub environment_names: Vec<String>,
+    /// Reads `.env`, the configuration file, and `/etc/passwd` where a user is given by name.
+    pub read: &'a ReadFile<'a>,
+    /// The effective user id of this process.
+    pub user_id: u32,
+}
+
+impl<'a> Sources<'a> {
+    /// The sources of the running process, with the given reader of files.
+    #[must_use]
+    pub fn from_process(read: &'a ReadFile<'a>) -> Self {
+        Self {
+            environment: &|name| std::env::var_os(name),
+            environment_names: std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect(),
+            read,
+            user_id: rustix::process::geteuid().as_raw(),
+        }
+    }
+
+    /// A directory named by a variable; relative ones do not count, as the XDG base directory rules have it.
+    fn directory(&self, variable: &str) -> Option<PathBuf> {
+        (self.environment)(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+}
+
+/// A value with the place that it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands; a default has [`Place::Default`].
+    pub place: Place,
+}
+
+impl<T> Sourced<T> {
+    /// Who set it.
+    pub fn origin(&self) -> Origin {
+        self.place.origin()
+    }
+}
+
+/// A setting that is recognised but read by the part of the program that uses it. Its `Debug` hides secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Uninterpreted {
+    /// Its variable, such as `SMTP_HOST`.
+    pub name: &'static str,
+    /// The text as it was given.
+    pub value: String,
+    /// Where it stands, for messages about it.
+    pub place: Place,
+    is_secret: bool,
+}
+
+impl fmt::Debug for Uninterpreted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if self.is_secret { "(secret)" } else { self.value.as_str() };
+        write!(formatter, "{}={value:?} at {}", self.name, self.place)
+    }
+}
+
+/// Every setting of a run for one gateway, valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The gateway that is meant.
+    pub gateway: GatewayName,
+    /// The configuration file that was read.
+    pub config: Option<PathBuf>,
+    /// Where the gateway's API socket listens.
+    pub host: Host,
+    /// Its port, 1 to 65535.
+    pub port: u16,
+    /// The client ids that a probe may use.
+    pub client_id: ClientId,
+    /// The gateway's container.
+    pub container: ContainerChoice,
+    /// Longest time for all stages of a probe together.
+    pub timeout: Duration,
+    /// How long a probe waits for late notices.
+    pub settle: Duration,
+    /// The status file.
+    pub status_file: PathBuf,
+    /// Its mode bits; never writable by group or others.
+    pub status_file_mode: u32,
+    /// Age at which a status is stale.
+    pub max_status_age: Duration,
+    /// The accounts that the gateway must hold, in capitals; empty if none are expected.
+    pub expect_accounts: Vec<AccountId>,
+    /// The kind of login that is expected.
+    pub expect_mode: Option<ExpectedMode>,
+    /// Whether a gateway that refuses orders counts as ready.
+    pub allow_read_only: bool,
+    /// The question that proves the broker.
+    pub broker_probe: BrokerProbe,
+    /// Data farms without which the gateway is not ready.
+    pub required_farms: Vec<String>,
+    /// Largest difference between the gateway's clock and the local one.
+    pub max_clock_skew: Duration,
+    /// The exchange whose hours the gate keeps, and whether anyone chose it.
+    pub exchange: Sourced<MarketCode>,
+    /// Highest API version to announce, 100 to 300.
+    pub api_version_max: u16,
+    /// Users, besides this one and root, whose files are believed.
+    pub trusted_owners: Vec<u32>,
+    /// Directory of the store; absolute.
+    pub state_dir: PathBuf,
+    /// What was set of the settings that others read.
+    pub uninterpreted: Vec<Uninterpreted>,
+}
+
+impl Settings {
+    /// Reads all sources.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the flags, in the variables that count, and in the two files, which are checked
+    /// whole: also values that a stronger source replaces, and gateways that are not chosen.
+    pub fn load(flags: &Flags, sources: &Sources<'_>) -> Result<Self, SettingsError> {
+        let mut problems = Vec::new();
+        let read = ReadLayers::collect(flags, sources, &mut problems);
+        let gateway = read.choose_gateway(&mut problems);
+        let settings = read.resolve(gateway, sources, &mut problems);
+        match settings {
+            Ok(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(SettingsError::new(problems)),
+        }
+    }
+
+    /// The text of a setting that this module does not read, by its variable; `None` if nobody set it.
+    #[must_use]
+    pub fn uninterpreted(&self, variable: &str) -> Option<&Uninterpreted> {
+        self.uninterpreted.iter().find(|setting| setting.name == variable)
+    }
+}
+
+/// What was found of the configuration file.
+enum Config {
+    /// There is none.
+    Absent,
+    /// There is one, and its faults are reported. What depends on its content stays unjudged.
+    Unusable,
+    /// It was read.
+    Read(ConfigFile),
+}
+
+/// Every source, read.
+struct ReadLayers {
+    flags: Layer,
+    environment: Layer,
+    env_file: Layer,
+    config: Config,
+}
+
+impl ReadLayers {
+    /// The configuration file comes before `.env`, because it says whose `.env` is believed. Only if neither a flag
+    /// nor the environment names one can `.env` name another, which is then taken in its place.
+    fn collect(flags: &Flags, sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Self {
+        let flags = layers::from_flags(flags);
+        let environment = layers::from_environment(sources, problems);
+        let owners = believed_owners(&[&environment], sources);
+
+        let mut config_problems = Vec::new();
+        let named = pick(&[&flags, &environment], &names::CONFIG);
+        let mut config = read_config(named, &owners, sources, &mut config_problems);
+
+        let trusted = match &config {
+            Config::Read(file) => believed_owners(&[&environment, &file.top], sources),
+            Config::Absent | Config::Unusable => owners.clone(),
+        };
+        let env_file = read_env_file(&trusted, sources, problems);
+        if let (None, Some(entry)) = (named, pick(&[&env_file], &names::CONFIG)) {
+            config_problems.clear();
+            config = read_config(Some(entry), &owners, sources, &mut config_problems);
+        }
+        problems.append(&mut config_problems);
+        Self { flags, environment, env_file, config }
+    }
+
+    /// The gateway that is meant.
+    fn choose_gateway(&self, problems: &mut Vec<Problem>) -> Result<GatewayName, Reported> {
+        let (mut configured, path) = match &self.config {
+            Config::Read(file) => (file.gateways.keys().cloned().collect(), file.path.as_path()),
+            Config::Absent => (Vec::new(), Path::new("")),
+            Config::Unusable => return Err(Reported),
+        };
+        if configured.is_empty() {
+            configured.push(GatewayName::unnamed());
+        }
+        let sources = [&self.flags, &self.environment, &self.env_file];
+        let mut reader = Reader { layers: &sources, problems };
+        if let Some(Sourced { value, place }) = reader.set(&names::GATEWAY, values::gateway_name)? {
+            if configured.contains(&value) {
+                return Ok(value);
+            }
+            let fault = unknown_gateway(&value, &configured);
+            problems.push(Problem::of_value(&names::GATEWAY, place, fault));
+            return Err(Reported);
+        }
+        let default = configured.iter().find(|name| name.as_str() == GatewayName::DEFAULT);
+        match (default, configured.as_slice()) {
+            (Some(name), _) | (None, [name]) => Ok(name.clone()),
+            (None, names) => {
+                let fault = Fault::GatewayNotChosen { names: list(names) };
+                problems.push(Problem::new(Place::File(path.to_owned()), fault));
+                Err(Reported)
+            }
+        }
+    }
+
+    /// Reads the value of every setting. Goes on past faults, so that all are found.
+    fn resolve(
+        &self,
+        gateway: Result<GatewayName, Reported>,
+        sources: &Sources<'_>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Settings, Reported> {
+        let none = Layer::new();
+        let (section, top, path) = match &self.config {
+            Config::Read(file) => {
+                let section = gateway.as_ref().ok().and_then(|name| file.gateways.get(name));
+                (section.unwrap_or(&none), &file.top, Some(file.path.clone()))
+            }
+            Config::Absent | Config::Unusable => (&none, &none, None),
+        };
+        let layers = [&self.flags, &self.environment, &self.env_file, section, top];
+        Reader { layers: &layers, problems }.settings(gateway, path, sources)
+    }
+}
+
+/// A fault was found and stands among the problems already.
+#[derive(Debug, Clone, Copy)]
+struct Reported;
+
+/// Takes the strongest word on each setting, and reports it if it is faulty.
+struct Reader<'a> {
+    layers: &'a [&'a Layer],
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn settings(
+        &mut self,
+        gateway: Result<GatewayName, Reported>,
+        config: Option<PathBuf>,
+        sources: &Sources<'_>,
+    ) -> Result<Settings, Reported> {
+        // Every value is read before the first fault ends the function.
+        let host = self.one(&names::HOST, values::host);
+        let port = self.one(&names::PORT, values::port);
+        let client_id = self.one(&names::CLIENT_ID, values::client_id);
+        let container = self.one(&names::CONTAINER, values::container);
+        let timeout = self.one(&names::TIMEOUT, values::timeout);
+        let settle = self.one(&names::SETTLE, values::settle);
+        let status_file = self.set(&names::STATUS_FILE, values::path);
+        let status_file_mode = self.one(&names::STATUS_FILE_MODE, values::file_mode);
+        let max_status_age = self.one(&names::MAX_STATUS_AGE, values::max_status_age);
+        let expect_accounts = self.many(&names::EXPECT_ACCOUNTS, values::account);
+        let expect_mode = self.set(&names::EXPECT_MODE, values::expected_mode);
+        let allow_read_only = self.one(&names::ALLOW_READ_ONLY, values::switch);
+        let broker_probe = self.one(&names::BROKER_PROBE, values::broker_probe);
+        let required_farms = self.many(&names::REQUIRED_FARMS, values::farm);
+        let max_clock_skew = self.one(&names::MAX_CLOCK_SKEW, values::max_clock_skew);
+        let exchange = self.sourced(&names::EXCHANGE, values::exchange);
+        let api_version_max = self.one(&names::API_VERSION_MAX, values::api_version);
+        let trusted_owners = self.trusted_owners(sources);
+        let state_dir = self.state_dir(sources);
+        let gateway = gateway?;
+        let set_status_file = status_file?.map(|path| path.value);
+        Ok(Settings {
+            config,
+            host: host?,
+            port: port?,
+            client_id: client_id?,
+            container: container?,
+            timeout: timeout?,
+            settle: settle?,
+            status_file: set_status_file.unwrap_or_else(|| gateway.default_status_file()),
+            status_file_mode: status_file_mode?,
+            max_status_age: max_status_age?,
+            expect_accounts: expect_accounts?,
+            expect_mode: expect_mode?.map(|mode| mode.value),
+            allow_read_only: allow_read_only?,
+            broker_probe: broker_probe?,
+            required_farms: required_farms?,
+            max_clock_skew: max_clock_skew?,
+            exchange: exchange?,
+            api_version_max: api_version_max?,
+            trusted_owners: trusted_owners?,
+            state_dir: state_dir?,
+            gateway,
+            uninterpreted: uninterpreted(self.layers),
+        })
+    }
+
+    /// The value, or the default.
+    fn one<T>(&mut self, setting: &'static Setting, parse: Parse<T>) -> Result<T, Reported> {
+        self.sourced(setting, parse).map(|sourced| sourced.value)
+    }
+
+    /// The value, or the default, with its place.
+    fn sourced<T>(&mut self, setting: &'static Setting, parse: Parse<T>) -> Result<Sourced<T>, Reported> {
+        if let Some(sourced) = self.set(setting, parse)? {
+            return Ok(sourced);
+        }
+        let place = Place::Default(setting.name);
+        self.parsed(setting, setting.default, place, parse)
+    }
+
+    /// The value with its place, if anyone set one.
+    fn set<T>(&mut self, setting: &'static Setting, parse: Parse<T>) -> Result<Option<Sourced<T>>, Reported> {
+        match pick(self.layers, setting).and_then(|entry| entry.items.first()) {
+            Some(given) => self.parsed(setting, &given.text, given.place.clone(), parse).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn parsed<T>(
+        &mut self,
+        setting: &'static Setting,
+        text: &str,
+        place: Place,
+        parse: Parse<T>,
+    ) -> Result<Sourced<T>, Reported> {
+        match values::read(text, parse) {
+            Ok(value) => Ok(Sourced { value, place }),
+            Err(fault) => {
+                self.problems.push(Problem::of_value(setting, place, fault));
+                Err(Reported)
+            }
+        }
+    }
+
+    /// The items of a list without repetitions; empty if nobody set it.
+    fn many<T: PartialEq>(&mut self, setting: &'static Setting, parse: Parse<T>) -> Result<Vec<T>, Reported> {
+        let mut items = Ok(Vec::new());
+        for given in pick(self.layers, setting).into_iter().flat_map(|entry| &entry.items) {
+            match (self.parsed(setting, &given.text, given.place.clone(), parse), &mut items) {
+                (Ok(item), Ok(items)) if !items.contains(&item.value) => items.push(item.value),
+                (Ok(_), _) => {}
+                (Err(Reported), _) => items = Err(Reported),
+            }
+        }
+        items
+    }
+
+    /// The user ids of the trusted owners. Names are looked up among the users of this machine.
+    fn trusted_owners(&mut self, sources: &Sources<'_>) -> Result<Vec<u32>, Reported> {
+        let owners = self.many(&names::TRUSTED_OWNERS, values::owner)?;
+        let has_names = owners.iter().any(|owner| matches!(owner, Owner::Name(_)));
+        let users = if has_names { self.users(sources)? } else { String::new() };
+        let mut ids = Vec::new();
+        let mut unknown = Vec::new();
+        for owner in owners {
+            let id = match &owner {
+                Owner::Id(id) => Some(*id),
+                Owner::Name(name) => user_id(name, &users),
+            };
+            match id {
+                Some(id) if ids.contains(&id) => {}
+                Some(id) => ids.push(id),
+                None => unknown.push(owner),
+            }
+        }
+        let entry = pick(self.layers, &names::TRUSTED_OWNERS);
+        for given in entry.into_iter().flat_map(|entry| &entry.items) {
+            if values::read(&given.text, values::owner).is_ok_and(|owner| unknown.contains(&owner)) {
+                let fault = Fault::UnknownUser { name: fault::shown(given.text.trim()) };
+                let place = given.place.clone();
+                self.problems.push(Problem::of_value(&names::TRUSTED_OWNERS, place, fault));
+            }
+        }
+        if unknown.is_empty() { Ok(ids) } else { Err(Reported) }
+    }
+
+    fn users(&mut self, sources: &Sources<'_>) -> Result<String, Reported> {
+        (sources.read)(Path::new(USERS), &[]).map(Option::unwrap_or_default).map_err(|reason| {
+            let fault = Fault::UsersUnreadable(reason);
+            self.problems.push(Problem::new(Place::File(USERS.into()), fault));
+            Reported
+        })
+    }
+
+    fn state_dir(&mut self, sources: &Sources<'_>) -> Result<PathBuf, Reported> {
+        if let Some(set) = self.set(&names::STATE_DIR, values::absolute_path)? {
+            return Ok(set.value);
+        }
+        // Root's store is the machine's, also where root was entered with the variables of a person.
+        if sources.user_id == 0 {
+            return Ok(PathBuf::from("/var/lib/ibga"));
+        }
+        let base = sources
+            .directory("XDG_STATE_HOME")
+            .or_else(|| sources.directory("HOME").map(|home| home.join(".local/state")));
+        base.map(|base| base.join("ibga")).ok_or_else(|| {
+            let place = Place::Default(names::STATE_DIR.name);
+            self.problems.push(Problem::new(place, Fault::NoStateDir));
+            Reported
+        })
+    }
+}
+
+/// Reads the named configuration file, or else the first that is there.
+fn read_config(named: Option<&Entry>, trusted: &[u32], sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Config {
+    let (paths, named) = match named.and_then(|entry| entry.items.first()) {
+        Some(given) => match values::read(&given.text, values::path) {
+            Ok(path) => (vec![path], Some(&given.place)),
+            Err(fault) => {
+                problems.push(Problem::of_value(&names::CONFIG, given.place.clone(), fault));
+                return Config::Unusable;
+            }
+        },
+        None => (config_places(sources), None),
+    };
+    for path in paths {
+        match (sources.read)(&path, trusted) {
+            Ok(Some(text)) => {
+                return toml_file::parse(&text, &path, problems).map_or(Config::Unusable, Config::Read);
+            }
+            Ok(None) => {
+                let Some(place) = named else { continue };
+                let shown = fault::shown(&path.to_string_lossy());
+                let fault = Fault::ConfigMissing { shown };
+                problems.push(Problem::of_value(&names::CONFIG, place.clone(), fault));
+                return Config::Unusable;
+            }
+            Err(text) => {
+                problems.push(Problem::new(Place::File(path), Fault::Unreadable(text)));
+                return Config::Unusable;
+            }
+        }
+    }
+    Config::Absent
+}
+
+/// Where a configuration file is looked for, in this order.
+fn config_places(sources: &Sources<'_>) -> Vec<PathBuf> {
+    let user =
+        sources.directory("XDG_CONFIG_HOME").or_else(|| sources.directory("HOME").map(|home| home.join(".config")));
+    [
+        Some(PathBuf::from("ibga.toml")),
+        user.map(|directory| directory.join("ibga/ibga.toml")),
+        Some(PathBuf::from("/etc/ibga/ibga.toml")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn read_env_file(trusted: &[u32], sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Layer {
+    let path = Path::new(".env");
+    match (sources.read)(path, trusted) {
+        Ok(Some(text)) => layers::from_env_file(&text, path, problems),
+        Ok(None) => Layer::new(),
+        Err(text) => {
+            problems.push(Problem::new(Place::File(path.to_owned()), Fault::Unreadable(text)));
+            Layer::new()
+        }
+    }
+}
+
+/// The owners that these layers name, or nobody where they are faulty, which is reported at the end.
+fn believed_owners(layers: &[&Layer], sources: &Sources<'_>) -> Vec<u32> {
+    Reader { layers, problems: &mut Vec::new() }.trusted_owners(sources).unwrap_or_default()
+}
+
+/// The id of a user in the text of [`USERS`].
+fn user_id(name: &str, users: &str) -> Option<u32> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let is_wanted = fields.next() == Some(name);
+        fields.nth(1).filter(|_| is_wanted)?.parse().ok()
+    })
+}
+
+fn uninterpreted(layers: &[&Layer]) -> Vec<Uninterpreted> {
+    SETTINGS
+        .iter()
+        .filter(|setting| setting.scope == Scope::Uninterpreted)
+        .filter_map(|setting| {
+            let given = pick(layers, setting)?.items.first()?;
+            Some(Uninterpreted {
+                name: setting.environment,
+                value: given.text.clone(),
+                place: given.place.clone(),
+                is_secret: setting.is_secret(),
+            })
+        })
+        .collect()
+}
+
+fn unknown_gateway(name: &GatewayName, configured: &[GatewayName]) -> Fault {
+    let edits_max = (name.as_str().len() / 3).max(2);
+    let nearest = names::nearest(name.as_str(), configured.iter().map(GatewayName::as_str), edits_max);
+    let hint = nearest
+        .map_or_else(|| format!("configured: {}", list(configured)), |nearest| format!("did you mean `{nearest}`?"));
+    Fault::UnknownGateway { name: name.to_string(), hint }
+}
+
+fn list(names: &[GatewayName]) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMES_SHOWN_MAX).map(GatewayName::as_str).collect();
+    let more = match names.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

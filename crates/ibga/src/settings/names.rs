@@ -1,0 +1,627 @@
+//! The table of settings: every name by which a setting can be given.
+//!
+//! Responsible for being the only place where a name, a default or a one-line help stands. The configuration
+//! file's keys, the variables, the nearest name in a message and the documentation all come from [`SETTINGS`].
+//! Must never read a source.
+
+use super::fault::Fault;
+use super::values;
+
+/// Longest name for which a nearest one is looked for, in characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Edits by which a variable may differ from a known name and still count as misspelt.
+const MISSPELT_EDITS_MAX: usize = 2;
+
+/// Names that trading programs use for their own API client, and that lie within [`MISSPELT_EDITS_MAX`] of ours.
+/// A `.env` that is shared with such a program is no fault.
+pub(super) const NAMES_OF_OTHERS: &[&str] = &["IBKR_CLIENT_ID", "IBKR_TIMEOUT", "IBKR_EXCHANGE"];
+
+/// How far a setting reaches and where it can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// For each gateway: in `[gateway.NAME]`, or at the top of the file for all of them.
+    Gateway,
+    /// For the whole program: at the top of the file alone.
+    Global,
+    /// Decides what is read, so it cannot stand in the configuration file.
+    Choice,
+    /// Recognised and handed on as text; the part that uses it checks it. Not in the configuration file.
+    Uninterpreted,
+}
+
+/// The type that a setting has in TOML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A string.
+    Text,
+    /// A string. A bare number is let through, so that the message can speak of the unit.
+    Duration,
+    /// An integer.
+    Whole,
+    /// A boolean.
+    Switch,
+    /// An array of strings; a comma list elsewhere.
+    Texts,
+    /// An array of strings and integers; a comma list elsewhere.
+    Owners,
+}
+
+impl Kind {
+    /// What a message says belongs there.
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "text in quotes",
+            Self::Duration => "a duration in quotes, such as \"15s\",",
+            Self::Whole => "a whole number",
+            Self::Switch => "true or false",
+            Self::Texts => "a list of texts, as in [\"one\", \"two\"],",
+            Self::Owners => "a list of user names and ids, as in [\"name\", 1001],",
+        }
+    }
+
+    /// Whether the setting holds several values.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::Texts | Self::Owners)
+    }
+}
+
+/// One row of the table of settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The setting's name, and its key in the configuration file where it has one.
+    pub name: &'static str,
+    /// The variable in the environment and in `.env`.
+    pub environment: &'static str,
+    /// The flag with its dashes, where there is one.
+    pub flag: Option<&'static str>,
+    /// The default as text; empty where there is none. It is what the program takes, but for `status_file`
+    /// (which carries the gateway's name) and `state_dir` (which depends on the user).
+    pub default: &'static str,
+    /// One line for the documentation and `--help`.
+    pub help: &'static str,
+    /// How far it reaches.
+    pub scope: Scope,
+    pub(super) kind: Kind,
+    /// Judges one value, or one item of a list.
+    pub(super) check: values::Parse<()>,
+}
+
+impl Setting {
+    /// The key in the configuration file.
+    #[must_use]
+    pub fn toml_key(&self) -> Option<&'static str> {
+        match self.scope {
+            Scope::Gateway | Scope::Global => Some(self.name),
+            Scope::Choice | Scope::Uninterpreted => None,
+        }
+    }
+
+    /// Whether its value must never be printed.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        ["PASS", "TOKEN", "SECRET"].iter().any(|word| self.environment.contains(word))
+    }
+}
+
+/// A row whose only given parts are its names; the others are overwritten where they differ.
+const ROW: Setting = Setting {
+    name: "",
+    environment: "",
+    flag: None,
+    default: "",
+    help: "",
+    scope: Scope::Gateway,
+    kind: Kind::Text,
+    check: |_| Ok(()),
+};
+
+pub(super) const CONFIG: Setting = Setting {
+    name: "config",
+    environment: "IBGA_CONFIG",
+    flag: Some("--config"),
+    help: "configuration file; without it ./ibga.toml, ~/.config/ibga/ibga.toml, /etc/ibga/ibga.toml",
+    scope: Scope::Choice,
+    check: |text| values::path(text).map(drop),
+    ..ROW
+};
+pub(super) const GATEWAY: Setting = Setting {
+    name: "gateway",
+    environment: "IBGA_GATEWAY",
+    flag: Some("--gateway"),
+    help: "which configured gateway; without it `default`, or the only one",
+    scope: Scope::Choice,
+    check: |text| values::gateway_name(text).map(drop),
+    ..ROW
+};
+pub(super) const HOST: Setting = Setting {
+    name: "host",
+    environment: "IBKR_HOST",
+    flag: Some("--host"),
+    default: "127.0.0.1",
+    help: "name or IP address of the gateway",
+    check: |text| values::host(text).map(drop),
+    ..ROW
+};
+pub(super) const PORT: Setting = Setting {
+    name: "port",
+    environment: "IBKR_PORT",
+    flag: Some("--port"),
+    default: "4000",
+    help: "port of the gateway's API socket",
+    kind: Kind::Whole,
+    check: |text| values::port(text).map(drop),
+    ..ROW
+};
+pub(super) const CLIENT_ID: Setting = Setting {
+    name: "client_id",
+    environment: "IBGA_CLIENT_ID",
+    flag: Some("--client-id"),
+    default: "99",
+    help: "API client id of the probe, the first of five that it may use; never one of the agent's",
+    kind: Kind::Whole,
+    check: |text| values::client_id(text).map(drop),
+    ..ROW
+};
+pub(super) const CONTAINER: Setting = Setting {
+    name: "container",
+    environment: "IBGA_CONTAINER",
+    flag: Some("--container"),
+    default: "auto",
+    help: "container of the gateway: its name, `auto` for the one that publishes the port, `none` to ask no engine",
+    check: |text| values::container(text).map(drop),
+    ..ROW
+};
+pub(super) const TIMEOUT: Setting = Setting {
+    name: "timeout",
+    environment: "IBGA_TIMEOUT",
+    flag: Some("--timeout"),
+    default: "15s",
+    help: "longest time for all stages of one probe together, 100ms to 10m",
+    kind: Kind::Duration,
+    check: |text| values::timeout(text).map(drop),
+    ..ROW
+};
+pub(super) const SETTLE: Setting = Setting {
+    name: "settle",
+    environment: "IBGA_SETTLE",
+    flag: Some("--settle"),
+    default: "50ms",
+    help: "how long a probe waits for late notices after the last answer, 0s to 10s",
+    kind: Kind::Duration,
+    check: |text| values::settle(text).map(drop),
+    ..ROW
+};
+pub(super) const STATUS_FILE: Setting = Setting {
+    name: "status_file",
+    environment: "IBGA_STATUS_FILE",
+    flag: Some("--status-file"),
+    default: "/tmp/ibga-status.json",
+    help: "the status file; a gateway NAME other than `default` has /tmp/ibga-status-NAME.json",
+    check: |text| values::path(text).map(drop),
+    ..ROW
+};
+pub(super) const STATUS_FILE_MODE: Setting = Setting {
+    name: "status_file_mode",
+    environment: "IBGA_STATUS_FILE_MODE",
+    default: "0600",
+    help: "mode of the status file in octal; group and others may read, never write",
+    check: |text| values::file_mode(text).map(drop),
+    ..ROW
+};
+pub(super) const MAX_STATUS_AGE: Setting = Setting {
+    name: "max_status_age",
+    environment: "IBGA_MAX_STATUS_AGE",
+    flag: Some("--max-age"),
+    default: "10m",
+    help: "age at which a status is stale and no longer trusted, 1s to 24h",
+    kind: Kind::Duration,
+    check: |text| values::max_status_age(text).map(drop),
+    ..ROW
+};
+pub(super) const EXPECT_ACCOUNTS: Setting = Setting {
+    name: "expect_accounts",
+    environment: "IBGA_EXPECT_ACCOUNTS",
+    flag: Some("--expect-account"),
+    help: "account ids that the gateway must hold",
+    kind: Kind::Texts,
+    check: |text| values::account(text).map(drop),
+    ..ROW
+};
+pub(super) const EXPECT_MODE: Setting = Setting {
+    name: "expect_mode",
+    environment: "IBGA_EXPECT_MODE",
+    flag: Some("--expect-mode"),
+    help: "`paper` or `live`: what the gateway must be logged in to",
+    check: |text| values::expected_mode(text).map(drop),
+    ..ROW
+};
+pub(super) const ALLOW_READ_ONLY: Setting = Setting {
+    name: "allow_read_only",
+    environment: "IBGA_ALLOW_READ_ONLY",
+    flag: Some("--allow-read-only"),
+    default: "false",
+    help: "whether a gateway that refuses orders counts as ready",
+    kind: Kind::Switch,
+    check: |text| values::switch(text).map(drop),
+    ..ROW
+};
+pub(super) const BROKER_PROBE: Setting = Setting {
+    name: "broker_probe",
+    environment: "IBGA_BROKER_PROBE",
+    flag: Some("--broker-probe"),
+    default: "contract",
+    help: "the question that only the broker can answer: `contract`, or `off` to ask none",
+    check: |text| values::broker_probe(text).map(drop),
+    ..ROW
+};
+pub(super) const REQUIRED_FARMS: Setting = Setting {
+    name: "required_farms",
+    environment: "IBGA_REQUIRED_FARMS",
+    help: "data farms without which the gateway is not ready, such as hfarm",
+    kind: Kind::Texts,
+    check: |text| values::farm(text).map(drop),
+    ..ROW
+};
+pub(super) const MAX_CLOCK_SKEW: Setting = Setting {
+    name: "max_clock_skew",
+    environment: "IBGA_MAX_CLOCK_SKEW",
+    default: "30s",
+    help: "largest difference between the gateway's clock and this one, 1s to 1h",
+    kind: Kind::Duration,
+    check: |text| values::max_clock_skew(text).map(drop),
+    ..ROW
+};
+pub(super) const EXCHANGE: Setting = Setting {
+    name: "exchange",
+    environment: "IBGA_EXCHANGE",
+    flag: Some("--exchange"),
+    default: "XHKG",
+    help: "the exchange whose hours the gate keeps, as a MIC",
+    check: |text| values::exchange(text).map(drop),
+    ..ROW
+};
+pub(super) const API_VERSION_MAX: Setting = Setting {
+    name: "api_version_max",
+    environment: "IBGA_API_VERSION_MAX",
+    default: "200",
+    help: "highest API version that the probe announces, 100 to 300",
+    kind: Kind::Whole,
+    check: |text| values::api_version(text).map(drop),
+    ..ROW
+};
+pub(super) const TRUSTED_OWNERS: Setting = Setting {
+    name: "trusted_owners",
+    environment: "IBGA_TRUSTED_OWNERS",
+    help: "users, besides oneself and root, whose status file and .env are believed",
+    scope: Scope::Global,
+    kind: Kind::Owners,
+    check: |text| values::owner(text).map(drop),
+    ..ROW
+};
+pub(super) const STATE_DIR: Setting = Setting {
+    name: "state_dir",
+    environment: "IBGA_STATE_DIR",
+    default: "$XDG_STATE_HOME/ibga",
+    help: "directory of the store; without XDG_STATE_HOME ~/.local/state/ibga, for root /var/lib/ibga",
+    scope: Scope::Global,
+    check: |text| values::absolute_path(text).map(drop),
+    ..ROW
+};
+pub(super) const ALERT_EMAIL: Setting = Setting {
+    name: "alert_email",
+    environment: "ALERT_EMAIL",
+    help: "recipient of alerts by mail; there is none by default",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
+pub(super) const SMTP_HOST: Setting =
+    Setting { name: "smtp_host", environment: "SMTP_HOST", help: "mail server", scope: Scope::Uninterpreted, ..ROW };
+pub(super) const SMTP_PORT: Setting = Setting {
+    name: "smtp_port",
+    environment: "SMTP_PORT",
+    help: "port of the mail server",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
+pub(super) const SMTP_USER: Setting = Setting {
+    name: "smtp_user",
+    environment: "SMTP_USER",
+    help: "user at the mail server",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
+pub(super) const SMTP_USER_FILE: Setting = Setting {
+    name: "smtp_user_file",
+    environment: "SMTP_USER_FILE",
+    help: "file that holds the user at the mail server",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
+pub(super) const SMTP_PASS: Setting = Setting {
+    name: "smtp_pass",
+    environment: "SMTP_PASS",
+    help: "password at the mail server",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
+pub(super) const SMTP_PASS_FILE: Setting = Setting {
+    name: "smtp_pass_file",
+    environment: "SMTP_PASS_FILE",
+    help: "file that holds the password at the mail server",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    CONFIG,
+    GATEWAY,
+    HOST,
+    PORT,
+    CLIENT_ID,
+    CONTAINER,
+    TIMEOUT,
+    SETTLE,
+    STATUS_FILE,
+    STATUS_FILE_MODE,
+    MAX_STATUS_AGE,
+    EXPECT_ACCOUNTS,
+    EXPECT_MODE,
+    ALLOW_READ_ONLY,
+    BROKER_PROBE,
+    REQUIRED_FARMS,
+    MAX_CLOCK_SKEW,
+    EXCHANGE,
+    API_VERSION_MAX,
+    TRUSTED_OWNERS,
+    STATE_DIR,
+    ALERT_EMAIL,
+    SMTP_HOST,
+    SMTP_PORT,
+    SMTP_USER,
+    SMTP_USER_FILE,
+    SMTP_PASS,
+    SMTP_PASS_FILE,
+];
+
+/// The setting with this variable, in exactly this spelling.
+pub(super) fn by_environment(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.environment == name)
+}
+
+/// The setting with this key in the configuration file.
+pub(super) fn by_toml_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.toml_key() == Some(key))
+}
+
+/// The right name for a variable that is likely misspelt; `None` if it is known or somebody else's.
+///
+/// Only names that begin as ours do are looked at, since the environment belongs to everyone.
+pub(super) fn misspelt_variable(name: &str) -> Option<&'static str> {
+    let upper = name.to_ascii_uppercase();
+    let is_ours = ["IBGA_", "IBKR_"].iter().any(|prefix| upper.starts_with(prefix));
+    if !is_ours || by_environment(name).is_some() || NAMES_OF_OTHERS.contains(&name) {
+        return None;
+    }
+    let by_flag = upper
+        .strip_prefix("IBGA_")
+        .and_then(|rest| by_flag(&rest.to_ascii_lowercase()))
+        .map(|setting| setting.environment);
+    let candidates = SETTINGS.iter().map(|setting| setting.environment);
+    by_flag.or_else(|| nearest(&upper, candidates, MISSPELT_EDITS_MAX))
+}
+
+/// What to say about a key that the configuration file cannot have. `scopes` are the ones possible at that place.
+pub(super) fn fault_of_key(key: &str, scopes: &[Scope]) -> Fault {
+    if let Some(setting) = by_toml_key(key)
+        && !scopes.contains(&setting.scope)
+    {
+        return Fault::GlobalKey;
+    }
+    let upper = key.to_ascii_uppercase();
+    let lower = key.to_ascii_lowercase();
+    let by_other_name = by_environment(&upper)
+        .or_else(|| SETTINGS.iter().find(|setting| setting.name == lower))
+        .or_else(|| by_flag(&lower));
+    if let Some(setting) = by_other_name {
+        return match setting.toml_key() {
+            Some(right) => Fault::UnknownKey { hint: format!("did you mean `{right}`?") },
+            None => Fault::NotInConfig { environment: setting.environment },
+        };
+    }
+    let keys = || {
+        SETTINGS
+            .iter()
+            .filter(|setting| scopes.contains(&setting.scope))
+            .filter_map(Setting::toml_key)
+            .chain(scopes.contains(&Scope::Global).then_some("gateway"))
+    };
+    let edits_max = (key.chars().count() / 3).max(MISSPELT_EDITS_MAX);
+    let hint = match nearest(&lower, keys(), edits_max) {
+        Some(right) => format!("did you mean `{right}`?"),
+        None => format!("known keys: {}", keys().collect::<Vec<_>>().join(", ")),
+    };
+    Fault::UnknownKey { hint }
+}
+
+/// The setting whose flag reads like this name.
+fn by_flag(name: &str) -> Option<&'static Setting> {
+    let flag = format!("--{}", name.replace('_', "-"));
+    SETTINGS.iter().find(|setting| setting.flag == Some(flag.as_str()))
+}
+
+/// The candidate with the fewest edits, the first of equals, if it is within `edits_max`.
+pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>, edits_max: usize) -> Option<&'a str> {
+    let length = name.chars().count();
+    if length > NAME_CHARS_MAX {
+        return None;
+    }
+    candidates
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= edits_max)
+        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .filter(|(edits, _)| *edits <= edits_max)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions and replacements of characters that turn one text into the other.
+fn edit_distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut previous: Vec<usize> = (0..=other.len()).collect();
+    for (row, left) in one.chars().enumerate() {
+        let mut current = vec![row + 1];
+        let mut before = row + 1;
+        // `previous` is one longer than `other`, so each character meets the costs above-left and above it.
+        for ((right, diagonal), above) in other.iter().zip(&previous).zip(previous.iter().skip(1)) {
+            let replaced = diagonal + usize::from(left != *right);
+            before = replaced.min(above + 1).min(before + 1);
+            current.push(before);
+        }
+        previous = current;
+    }
+    previous.last().copied().unwrap_or_default()
+}
+
+/// The table of settings as Markdown, for the documentation.
+#[must_use]
+pub fn reference_table() -> String {
+    let mut table = String::from(
+        "| setting | flag | environment, `.env` | `ibga.toml` | default | meaning |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for setting in SETTINGS {
+        let place = match setting.scope {
+            Scope::Gateway => "top, `[gateway.NAME]`",
+            Scope::Global => "top",
+            Scope::Choice | Scope::Uninterpreted => "no",
+        };
+        let code = |text: &str| {
+            if text.is_empty() { "none".to_owned() } else { format!("`{text}`") }
+        };
+        let row = format!(
+            "| `{}` | {} | `{}` | {place} | {} | {} |\n",
+            setting.name,
+            code(setting.flag.unwrap_or_default()),
+            setting.environment,
+            code(setting.default),
+            setting.help,
+        );
+        table.push_str(&row);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_stands_once_and_has_its_shape() {
+        let (mut names, mut variables) = (BTreeSet::new(), BTreeSet::new());
+        for setting in SETTINGS {
+            assert!(names.insert(setting.name), "{}", setting.name);
+            assert!(variables.insert(setting.environment), "{}", setting.environment);
+            assert!(!setting.help.is_empty() && !setting.help.contains('|'), "{}", setting.name);
+            assert_eq!(setting.name, setting.name.to_ascii_lowercase());
+            assert_eq!(setting.environment, setting.environment.to_ascii_uppercase());
+            assert!(setting.flag.is_none_or(|flag| flag.starts_with("--")));
+        }
+    }
+
+    #[test]
+    fn every_default_passes_its_own_check() {
+        for setting in SETTINGS {
+            let is_derived = setting.name == STATE_DIR.name;
+            if !setting.default.is_empty() && !is_derived {
+                assert_eq!((setting.check)(setting.default), Ok(()), "{}", setting.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_with_a_secret_are_known_by_their_words() {
+        let secrets: Vec<_> = SETTINGS.iter().filter(|row| row.is_secret()).map(|row| row.name).collect();
+        assert_eq!(secrets, ["smtp_pass", "smtp_pass_file"]);
+    }
+
+    #[test]
+    fn misspelt_variables() {
+        let cases = [
+            ("IBKR_PROT", Some("IBKR_PORT")),
+            ("IBKR_HOSTS", Some("IBKR_HOST")),
+            ("IBGA_PORT", Some("IBKR_PORT")),
+            ("IBGA_HOST", Some("IBKR_HOST")),
+            ("ibkr_port", Some("IBKR_PORT")),
+            ("IBGA_STATUSFILE", Some("IBGA_STATUS_FILE")),
+            ("IBGA_EXPECT_ACCOUNT", Some("IBGA_EXPECT_ACCOUNTS")),
+            ("IBGA_MAX_AGE", Some("IBGA_MAX_STATUS_AGE")),
+            ("IBKR_EXPECT_MODE", Some("IBGA_EXPECT_MODE")),
+            // Known, or of somebody else.
+            ("IBKR_PORT", None),
+            ("IBGA_RECONNECT_INTERVAL", None),
+            ("IBGA_VNC_PASSWORD", None),
+            ("IBGA_EXPORT_LOGS", None),
+            ("IBGA_LOG_EXPORT_DIR", None),
+            ("IBKR_CLIENT_ID", None),
+            ("IBKR_TIMEOUT", None),
+            ("IBKR_EXCHANGE", None),
+            ("IBKR_ACCOUNT", None),
+            ("IBKR_USER", None),
+            ("IBKR_PASSWORD", None),
+            ("SMTP_HOTS", None),
+            ("IB_PORT", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(misspelt_variable(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_others_holds_only_names_that_would_be_refused() {
+        for other in NAMES_OF_OTHERS {
+            let candidates = SETTINGS.iter().map(|setting| setting.environment);
+            assert!(nearest(other, candidates, MISSPELT_EDITS_MAX).is_some(), "{other}");
+        }
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        let cases = [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("port", "port", 0),
+            ("prt", "port", 1),
+            ("prot", "port", 2),
+            ("host", "port", 2),
+            ("kitten", "sitting", 3),
+            ("größe", "grösse", 2),
+        ];
+        for (one, other, expected) in cases {
+            assert_eq!(edit_distance(one, other), expected, "{one} {other}");
+            assert_eq!(edit_distance(other, one), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn no_nearest_name_is_looked_for_beyond_the_limit() {
+        let long = "x".repeat(NAME_CHARS_MAX + 1);
+        assert_eq!(nearest(&long, [long.as_str()].into_iter(), 2), None);
+    }
+
+    #[test]
+    fn the_reference_has_every_setting() {
+        let table = reference_table();
+        assert_eq!(table.lines().count(), SETTINGS.len() + 2);
+        let port =
+            "| `port` | `--port` | `IBKR_PORT` | top, `[gateway.NAME]` | `4000` | port of the gateway's API socket |";
+        assert!(table.lines().any(|line| line == port), "{table}");
+        let state = "| `state_dir` | none | `IBGA_STATE_DIR` | top | `$XDG_STATE_HOME/ibga` |";
+        assert!(table.lines().any(|line| line.starts_with(state)), "{table}");
+        for line in table.lines() {
+            assert_eq!(line.matches('|').count(), 7, "{line}");
+        }
+    }
+}

@@ -1,0 +1,840 @@
+//! The settings as an operator meets them: every source in its order, every fault in its words.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use super::names::Kind;
+use super::*;
+
+const USERS_TEXT: &str = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nops:x:1001:1001:::\n";
+
+fn revealed(settings: &Settings) -> Vec<&str> {
+    settings.expect_accounts.iter().map(AccountId::reveal).collect()
+}
+
+/// A machine with nothing on it but what a test puts there.
+struct World {
+    flags: Flags,
+    environment: BTreeMap<String, OsString>,
+    files: BTreeMap<PathBuf, Result<String, String>>,
+    user_id: u32,
+    /// Each file that was asked for, with the owners that were trusted then.
+    asked: RefCell<Vec<(String, Vec<u32>)>>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            flags: Flags::default(),
+            environment: BTreeMap::from([("HOME".into(), "/home/ann".into())]),
+            files: BTreeMap::from([(USERS.into(), Ok(USERS_TEXT.into()))]),
+            user_id: 1000,
+            asked: RefCell::default(),
+        }
+    }
+
+    fn with_flags(mut self, set: impl FnOnce(&mut Flags)) -> Self {
+        set(&mut self.flags);
+        self
+    }
+
+    fn with_variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    fn with_file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.into(), Ok(text.into()));
+        self
+    }
+
+    fn with_refused_file(mut self, path: &str, reason: &str) -> Self {
+        self.files.insert(path.into(), Err(reason.into()));
+        self
+    }
+
+    fn load(&self) -> Result<Settings, SettingsError> {
+        let read = |path: &Path, trusted: &[u32]| {
+            self.asked.borrow_mut().push((path.display().to_string(), trusted.to_vec()));
+            self.files.get(path).cloned().map_or(Ok(None), |file| file.map(Some))
+        };
+        let sources = Sources {
+            environment: &|name| self.environment.get(name).cloned(),
+            environment_names: self.environment.keys().cloned().collect(),
+            read: &read,
+            user_id: self.user_id,
+        };
+        Settings::load(&self.flags, &sources)
+    }
+
+    #[track_caller]
+    fn settings(&self) -> Settings {
+        self.load().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The lines of the error; none if there is no error.
+    fn problems(&self) -> Vec<String> {
+        self.load().err().map(|error| error.to_string().lines().map(str::to_owned).collect()).unwrap_or_default()
+    }
+}
+
+/// How one setting is given by each source, and how it shows in the result.
+struct Row {
+    name: &'static str,
+    /// Texts for the top of the file, the gateway's table, `.env`, the environment and the flag, no two neighbours alike.
+    texts: [&'static str; 5],
+    flag: Option<fn(&mut Flags, String)>,
+    show: fn(&Settings) -> String,
+}
+
+fn debug(value: &impl Debug) -> String {
+    format!("{value:?}")
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "host",
+        texts: ["a.top", "a.section", "a.file", "a.variable", "a.flag"],
+        flag: Some(|flags, text| flags.host = Some(text)),
+        show: |settings| settings.host.to_string(),
+    },
+    Row {
+        name: "port",
+        texts: ["1", "2", "3", "4", "5"],
+        flag: Some(|flags, text| flags.port = Some(text)),
+        show: |settings| settings.port.to_string(),
+    },
+    Row {
+        name: "client_id",
+        texts: ["1", "2", "3", "4", "5"],
+        flag: Some(|flags, text| flags.client_id = Some(text)),
+        show: |settings| settings.client_id.first().to_string(),
+    },
+    Row {
+        name: "container",
+        texts: ["top", "none", "file", "auto", "flag"],
+        flag: Some(|flags, text| flags.container = Some(text)),
+        show: |settings| match &settings.container {
+            ContainerChoice::Auto => "auto".into(),
+            ContainerChoice::None => "none".into(),
+            ContainerChoice::Named(name) => name.clone(),
+        },
+    },
+    Row {
+        name: "timeout",
+        texts: ["1s", "2s", "3s", "4s", "5s"],
+        flag: Some(|flags, text| flags.timeout = Some(text)),
+        show: |settings| debug(&settings.timeout),
+    },
+    Row {
+        name: "settle",
+        texts: ["1ms", "2ms", "3ms", "4ms", "5ms"],
+        flag: Some(|flags, text| flags.settle = Some(text)),
+        show: |settings| debug(&settings.settle),
+    },
+    Row {
+        name: "status_file",
+        texts: ["/1", "/2", "/3", "/4", "/5"],
+        flag: Some(|flags, text| flags.status_file = Some(text)),
+        show: |settings| settings.status_file.display().to_string(),
+    },
+    Row {
+        name: "status_file_mode",
+        texts: ["0640", "0644", "0604", "0600", ""],
+        flag: None,
+        show: |settings| format!("{:04o}", settings.status_file_mode),
+    },
+    Row {
+        name: "max_status_age",
+        texts: ["1s", "2s", "3s", "4s", "5s"],
+        flag: Some(|flags, text| flags.max_age = Some(text)),
+        show: |settings| debug(&settings.max_status_age),
+    },
+    Row {
+        name: "expect_accounts",
+        texts: ["DU001,DU002", "DU003", "DU004,DU005", "DU006", "DU007,DU008"],
+        flag: Some(|flags, text| {
+            flags.expect_accounts = text.split(',').map(str::to_owned).collect();
+        }),
+        show: |settings| revealed(settings).join(","),
+    },
+    Row {
+        name: "expect_mode",
+        texts: ["paper", "live", "paper", "live", "paper"],
+        flag: Some(|flags, text| flags.expect_mode = Some(text)),
+        show: |settings| settings.expect_mode.map(|mode| debug(&mode).to_lowercase()).unwrap_or_default(),
+    },
+    Row {
+        name: "allow_read_only",
+        texts: ["true", "false", "true", "false", "true"],
+        flag: Some(|flags, text| flags.allow_read_only = Some(text == "true")),
+        show: |settings| settings.allow_read_only.to_string(),
+    },
+    Row {
+        name: "broker_probe",
+        texts: ["off", "contract", "off", "contract", "off"],
+        flag: Some(|flags, text| flags.broker_probe = Some(text)),
+        show: |settings| debug(&settings.broker_probe).to_lowercase(),
+    },
+    Row {
+        name: "required_farms",
+        texts: ["hfarm", "usfarm,jfarm", "eufarm", "usopt", ""],
+        flag: None,
+        show: |settings| settings.required_farms.join(","),
+    },
+    Row {
+        name: "max_clock_skew",
+        texts: ["1s", "2s", "3s", "4s", ""],
+        flag: None,
+        show: |settings| debug(&settings.max_clock_skew),
+    },
+    Row {
+        name: "exchange",
+        texts: ["XNYS", "XNAS", "XLON", "XTKS", "XASX"],
+        flag: Some(|flags, text| flags.exchange = Some(text)),
+        show: |settings| settings.exchange.value.to_string(),
+    },
+    Row {
+        name: "api_version_max",
+        texts: ["101", "102", "103", "104", ""],
+        flag: None,
+        show: |settings| settings.api_version_max.to_string(),
+    },
+    Row {
+        name: "trusted_owners",
+        texts: ["1", "", "3", "4", ""],
+        flag: None,
+        show: |settings| settings.trusted_owners.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+    },
+    Row {
+        name: "state_dir",
+        texts: ["/1", "", "/3", "/4", ""],
+        flag: None,
+        show: |settings| settings.state_dir.display().to_string(),
+    },
+];
+
+fn setting(name: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.name == name).unwrap()
+}
+
+/// A line of `ibga.toml` that gives the setting this text.
+fn toml_line(setting: &Setting, text: &str) -> String {
+    let value = match setting.kind {
+        Kind::Text | Kind::Duration => format!("{text:?}"),
+        Kind::Whole | Kind::Switch => text.to_owned(),
+        Kind::Texts => format!("{:?}", text.split(',').collect::<Vec<_>>()),
+        Kind::Owners => format!("[{text}]"),
+    };
+    format!("{} = {value}\n", setting.name)
+}
+
+#[test]
+fn the_rows_cover_every_setting_that_is_read_here() {
+    let rows: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+    let table: Vec<_> = SETTINGS.iter().filter_map(Setting::toml_key).collect();
+    assert_eq!(rows, table);
+    for row in ROWS {
+        assert_eq!(row.flag.is_some(), setting(row.name).flag.is_some(), "{}", row.name);
+    }
+}
+
+#[test]
+fn each_source_is_stronger_than_the_one_before() {
+    for row in ROWS {
+        let setting = setting(row.name);
+        let [top, section, file, variable, flag] = row.texts;
+        let mut world = World::new().with_file("ibga.toml", &toml_line(setting, top));
+        assert_eq!((row.show)(&world.settings()), top, "{} at the top", row.name);
+        if setting.scope == Scope::Gateway {
+            let text = format!("{}[gateway.default]\n{}", toml_line(setting, top), toml_line(setting, section));
+            world = world.with_file("ibga.toml", &text);
+            assert_eq!((row.show)(&world.settings()), section, "{} of the gateway", row.name);
+        }
+        world = world.with_file(".env", &format!("{}={file}", setting.environment));
+        assert_eq!((row.show)(&world.settings()), file, "{} in .env", row.name);
+        world = world.with_variable(setting.environment, variable);
+        assert_eq!((row.show)(&world.settings()), variable, "{} in the environment", row.name);
+        if let Some(set) = row.flag {
+            world = world.with_flags(|flags| set(flags, flag.to_owned()));
+            assert_eq!((row.show)(&world.settings()), flag, "{} as a flag", row.name);
+        }
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_table() {
+    let settings = World::new().settings();
+    for row in ROWS {
+        let expected = match (row.name, setting(row.name).default) {
+            ("state_dir", _) => "/home/ann/.local/state/ibga",
+            ("max_status_age", "10m") => "600s",
+            (_, default) => default,
+        };
+        assert_eq!((row.show)(&settings), expected, "{}", row.name);
+    }
+    assert_eq!(settings.gateway.as_str(), "default");
+    assert_eq!(settings.config, None);
+    assert_eq!(settings.exchange.origin(), Origin::Default);
+    assert_eq!(settings.uninterpreted, []);
+}
+
+#[test]
+fn an_empty_variable_is_an_unset_one() {
+    for empty in ["", "  "] {
+        let world = World::new()
+            .with_variable("IBKR_PORT", empty)
+            .with_variable("IBGA_EXPECT_ACCOUNTS", empty)
+            .with_variable("IBGA_GATEWAY", empty)
+            .with_variable("IBGA_CONFIG", empty)
+            .with_file(".env", "IBKR_PORT=4001\nIBGA_EXPECT_ACCOUNTS=DU001\nIBKR_HOST=\"\"")
+            .with_file("ibga.toml", "host = \"gateway\"");
+        let settings = world.settings();
+        assert_eq!(settings.port, 4001);
+        assert_eq!(revealed(&settings), ["DU001"]);
+        assert_eq!(settings.host.as_str(), "gateway");
+    }
+}
+
+#[test]
+fn the_last_of_several_lines_in_the_env_file_counts() {
+    let world = World::new().with_file(".env", "IBKR_PORT=99999\nIBKR_PORT=4001");
+    assert_eq!(world.settings().port, 4001);
+    let world = World::new().with_file(".env", "IBKR_PORT=4001\nIBKR_PORT=");
+    assert_eq!(world.settings().port, 4000);
+}
+
+#[test]
+fn the_origin_of_the_exchange_is_kept() {
+    let file = || World::new().with_file("ibga.toml", "exchange = \"XHKG\"");
+    let env_file = || file().with_file(".env", "IBGA_EXCHANGE=XHKG");
+    let variable = || env_file().with_variable("IBGA_EXCHANGE", "XHKG");
+    let cases = [
+        (World::new(), Origin::Default),
+        (file(), Origin::Config),
+        (env_file(), Origin::EnvFile),
+        (variable(), Origin::Environment),
+        (variable().with_flags(|flags| flags.exchange = Some("XHKG".into())), Origin::Flag),
+    ];
+    for (world, origin) in cases {
+        assert_eq!(world.settings().exchange.origin(), origin);
+    }
+}
+
+#[test]
+fn lists_lose_repetitions_and_can_be_emptied_for_one_gateway() {
+    let world = World::new().with_variable("IBGA_EXPECT_ACCOUNTS", "DU001, du001 ,DU002");
+    assert_eq!(revealed(&world.settings()), ["DU001", "DU002"]);
+    let text = "expect_accounts = [\"DU001\"]\n[gateway.default]\nexpect_accounts = []";
+    assert_eq!(World::new().with_file("ibga.toml", text).settings().expect_accounts, []);
+}
+
+#[test]
+fn a_wrong_value_has_the_same_words_in_every_source() {
+    let wrong = [
+        ("host", "a b"),
+        ("port", "99999"),
+        ("client_id", "0"),
+        ("container", "/x"),
+        ("timeout", "1ms"),
+        ("settle", "1d"),
+        ("status_file", "~/x"),
+        ("status_file_mode", "0666"),
+        ("max_status_age", "1000h"),
+        ("expect_accounts", "DU001,hunter2"),
+        ("expect_mode", "papr"),
+        ("broker_probe", "on"),
+        ("required_farms", "us farm"),
+        ("max_clock_skew", "0s"),
+        ("exchange", "HK"),
+        ("api_version_max", "99"),
+        ("state_dir", "here"),
+    ];
+    for (name, text) in wrong {
+        let setting = setting(name);
+        let message = |world: World, prefix: &str| {
+            let problems = world.problems();
+            assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+            let message = problems[0].strip_prefix(prefix);
+            message.unwrap_or_else(|| panic!("{} does not begin with {prefix}", problems[0])).to_owned()
+        };
+        let variable = setting.environment;
+        let expected = message(World::new().with_variable(variable, text), &format!("{variable} in the environment: "));
+        let line = format!("# first\n{variable}={text}");
+        let in_file = message(World::new().with_file(".env", &line), &format!(".env:2: {variable}: "));
+        assert_eq!(in_file, expected);
+        let line = toml_line(setting, text);
+        // The last item of a list is the wrong one.
+        let column = line.rfind(", ").map_or(name.len() + 4, |comma| comma + 3);
+        let list = usize::from(setting.kind.is_list() && !line.contains(", "));
+        let place = format!("ibga.toml:1:{}: {name}: ", column + list);
+        assert_eq!(message(World::new().with_file("ibga.toml", &line), &place), expected);
+        let row = ROWS.iter().find(|row| row.name == name).unwrap();
+        if let Some(set) = row.flag {
+            let world = World::new().with_flags(|flags| set(flags, text.to_owned()));
+            assert_eq!(message(world, &format!("{}: ", setting.flag.unwrap())), expected);
+        }
+    }
+}
+
+#[test]
+fn an_overridden_value_counts_in_files_but_not_in_the_environment() {
+    let port = |flags: &mut Flags| flags.port = Some("4001".into());
+    let link = World::new().with_variable("IBKR_PORT", "tcp://10.0.0.1:4000").with_flags(port);
+    assert_eq!(link.settings().port, 4001);
+    let file = World::new().with_file(".env", "IBKR_PORT=0").with_flags(port);
+    assert_eq!(file.problems(), [".env:1: IBKR_PORT: `0` is not a port; write a whole number from 1 to 65535"]);
+    let other_gateway = World::new().with_file("ibga.toml", "[gateway.default]\n[gateway.b]\nport = 0");
+    assert_eq!(
+        other_gateway.problems(),
+        ["ibga.toml:3:8: port: `0` is not a port; write a whole number from 1 to 65535"]
+    );
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_and_in_order() {
+    let world = World::new()
+        .with_flags(|flags| {
+            flags.port = Some("99999".into());
+            flags.expect_accounts = vec![String::new()];
+        })
+        .with_variable("IBKR_PROT", "4001")
+        .with_variable("IBGA_CLIENT_ID", "0")
+        .with_file(".env", "what is this\n\nIBGA_TIMEOUT=15\nIBGA_CONTAINR=x")
+        .with_file(
+            "ibga.toml",
+            "hots = \"x\"\nexpect_mode = \"papr\"\n[gateway.live]\nport = \"4001\"\n[gateway.paper]\n",
+        );
+    let expected = "\
+--expect-account: empty; write a value or leave it out
+--port: `99999` is not a port; write a whole number from 1 to 65535
+IBGA_CLIENT_ID in the environment: client id 0 binds the orders that were placed by hand; choose 1 or more, such as 99
+IBKR_PROT in the environment: unknown name; did you mean `IBKR_PORT`?
+.env:1: not an assignment; write NAME=value, or begin a comment with #
+.env:3: IBGA_TIMEOUT: `15` has no unit; write a number with its unit, such as 15s or 15m
+.env:4: IBGA_CONTAINR: unknown name; did you mean `IBGA_CONTAINER`?
+ibga.toml:1:1: hots: unknown key; did you mean `host`?
+ibga.toml:2:15: expect_mode: `papr` is not one of paper, live; did you mean `paper`?
+ibga.toml:4:8: port: text where a whole number belongs
+ibga.toml: several gateways are configured; choose one with --gateway or IBGA_GATEWAY: live, paper";
+    assert_eq!(world.problems().join("\n"), expected);
+}
+
+#[test]
+fn several_faults_of_one_line_are_each_told_once() {
+    let world = World::new().with_file(".env", "IBGA_EXPECT_ACCOUNTS=x,DU001,yy");
+    let fault = |start| {
+        format!(
+            ".env:1: IBGA_EXPECT_ACCOUNTS: `{start}…` is not an account id; write 1 to 4 letters and 3 to 12 \
+             digits, as in DU1234567"
+        )
+    };
+    assert_eq!(world.problems(), [fault("x"), fault("yy")]);
+}
+
+#[test]
+fn names_of_others_are_let_be() {
+    let world = World::new()
+        .with_variable("IBGA_RECONNECT_INTERVAL", "30")
+        .with_variable("IBGA_VNC_PASSWORD", "hunter2")
+        .with_variable("IBGA_PORT", "tcp://10.0.0.1:4000")
+        .with_variable("IBGA_PORT_4000_TCP", "tcp://10.0.0.1:4000")
+        .with_variable("IBGA_SERVICE_HOST", "10.0.0.1")
+        .with_variable("IBKR_PROT", "")
+        .with_variable("IBKR_CLIENT_ID", "1")
+        .with_file(".env", "OPENAI_API_KEY=x\nIBKR_ACCOUNT=DU001\nIBGA_HOST=\nIBKR_TIMEOUT=30");
+    assert_eq!(world.problems(), [""; 0]);
+}
+
+#[test]
+fn a_variable_has_to_be_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let world = World::new().with_variable("IBGA_STATUS_FILE", OsString::from_vec(vec![b'/', 0xff]));
+    assert_eq!(world.problems(), ["IBGA_STATUS_FILE in the environment: not valid UTF-8; write it in UTF-8"]);
+}
+
+#[test]
+fn the_gateway_is_chosen() {
+    let file = |text: &str| World::new().with_file("ibga.toml", text);
+    let named = |name: &str| {
+        let name = name.to_owned();
+        move |flags: &mut Flags| flags.gateway = Some(name)
+    };
+    let two = "[gateway.paper]\nport = 4002\n[gateway.live]\nport = 4001";
+    let with_default = "port = 1\n[gateway.default]\n[gateway.live]\nport = 4001";
+    let chosen = [
+        (World::new(), "default", 4000, "/tmp/ibga-status.json"),
+        (World::new().with_flags(named("default")), "default", 4000, "/tmp/ibga-status.json"),
+        (file("port = 1"), "default", 1, "/tmp/ibga-status.json"),
+        (file("[gateway]"), "default", 4000, "/tmp/ibga-status.json"),
+        (file("[gateway.paper]\nport = 4002"), "paper", 4002, "/tmp/ibga-status-paper.json"),
+        (file(with_default), "default", 1, "/tmp/ibga-status.json"),
+        (file(with_default).with_flags(named("live")), "live", 4001, "/tmp/ibga-status-live.json"),
+        (file(two).with_variable("IBGA_GATEWAY", "live"), "live", 4001, "/tmp/ibga-status-live.json"),
+        (file(two).with_file(".env", "IBGA_GATEWAY=live"), "live", 4001, "/tmp/ibga-status-live.json"),
+        (
+            file(two).with_variable("IBGA_GATEWAY", "live").with_flags(named("paper")),
+            "paper",
+            4002,
+            "/tmp/ibga-status-paper.json",
+        ),
+    ];
+    for (world, name, port, status_file) in chosen {
+        let settings = world.settings();
+        assert_eq!(settings.gateway.as_str(), name);
+        assert_eq!((settings.port, settings.status_file.as_path()), (port, Path::new(status_file)), "{name}");
+    }
+    let refused = [
+        (
+            file(two),
+            "ibga.toml: several gateways are configured; choose one with --gateway or IBGA_GATEWAY: live, paper",
+        ),
+        (file(two).with_flags(named("papr")), "--gateway: no gateway `papr` is configured; did you mean `paper`?"),
+        (
+            file(two).with_flags(named("default")),
+            "--gateway: no gateway `default` is configured; configured: live, paper",
+        ),
+        (
+            file(two).with_variable("IBGA_GATEWAY", "demo-one"),
+            "IBGA_GATEWAY in the environment: no gateway `demo-one` is configured; configured: live, paper",
+        ),
+        (
+            World::new().with_file(".env", "IBGA_GATEWAY=live"),
+            ".env:1: IBGA_GATEWAY: no gateway `live` is configured; configured: default",
+        ),
+        (
+            file(two).with_flags(named("a b")),
+            "--gateway: `a b` is not a gateway name; write 1 to 32 letters, digits, - and _",
+        ),
+    ];
+    for (world, message) in refused {
+        assert_eq!(world.problems(), [message]);
+    }
+}
+
+#[test]
+fn a_long_list_of_gateways_is_cut() {
+    let tables: Vec<_> = (10..40).map(|number| format!("[gateway.g{number}]\n")).collect();
+    let text = tables.concat();
+    let problems = World::new().with_file("ibga.toml", &text).problems();
+    assert!(problems[0].ends_with("g28, g29 and 10 more"), "{problems:?}");
+}
+
+#[test]
+fn nothing_is_said_of_the_gateway_while_the_file_cannot_be_read() {
+    let world = World::new()
+        .with_flags(|flags| flags.gateway = Some("paper".into()))
+        .with_refused_file("ibga.toml", "group or others can write it; chmod go-w");
+    assert_eq!(world.problems(), ["ibga.toml: group or others can write it; chmod go-w"]);
+}
+
+#[test]
+fn the_configuration_file_is_found() {
+    let user = "/home/ann/.config/ibga/ibga.toml";
+    let machine = "/etc/ibga/ibga.toml";
+    let all = || {
+        World::new()
+            .with_file("ibga.toml", "port = 1")
+            .with_file("/xdg/ibga/ibga.toml", "port = 2")
+            .with_file(user, "port = 3")
+            .with_file(machine, "port = 4")
+            .with_file("/other.toml", "port = 5")
+            .with_file("/named.toml", "port = 6")
+            .with_file("/flagged.toml", "port = 7")
+    };
+    let without = |mut world: World, paths: &[&str]| {
+        for path in paths {
+            world.files.remove(Path::new(path));
+        }
+        world
+    };
+    let xdg = |world: World| world.with_variable("XDG_CONFIG_HOME", "/xdg");
+    let env_file = |world: World| world.with_file(".env", "IBGA_CONFIG=/other.toml");
+    let variable = |world: World| env_file(world).with_variable("IBGA_CONFIG", "/named.toml");
+    let flag = |flags: &mut Flags| flags.config = Some("/flagged.toml".into());
+    let cases = [
+        (variable(all()).with_flags(flag), "/flagged.toml", 7),
+        (variable(all()), "/named.toml", 6),
+        (env_file(all()), "/other.toml", 5),
+        (all(), "ibga.toml", 1),
+        (xdg(without(all(), &["ibga.toml"])), "/xdg/ibga/ibga.toml", 2),
+        (without(all(), &["ibga.toml"]), user, 3),
+        (without(all(), &["ibga.toml"]).with_variable("XDG_CONFIG_HOME", "xdg"), user, 3),
+        (without(all(), &["ibga.toml", user]), machine, 4),
+    ];
+    for (world, path, port) in cases {
+        let settings = world.settings();
+        assert_eq!((settings.config.as_deref(), settings.port), (Some(Path::new(path)), port));
+    }
+}
+
+#[test]
+fn a_named_configuration_file_has_to_be_there() {
+    let missing = "configuration file `/no.toml` does not exist; correct the path";
+    let flag = World::new().with_flags(|flags| flags.config = Some("/no.toml".into()));
+    assert_eq!(flag.problems(), [format!("--config: {missing}")]);
+    let variable = World::new().with_variable("IBGA_CONFIG", "/no.toml");
+    assert_eq!(variable.problems(), [format!("IBGA_CONFIG in the environment: {missing}")]);
+    let env_file = World::new().with_file(".env", "IBGA_CONFIG=/no.toml");
+    assert_eq!(env_file.problems(), [format!(".env:1: IBGA_CONFIG: {missing}")]);
+    let home = World::new().with_variable("IBGA_CONFIG", "~/ibga.toml");
+    assert_eq!(
+        home.problems(),
+        ["IBGA_CONFIG in the environment: `~/ibga.toml` is taken as it stands, `~` and `$` are not expanded; \
+          write the whole path"]
+    );
+}
+
+#[test]
+fn a_file_that_is_found_first_but_refused_is_not_passed_over() {
+    let world = World::new()
+        .with_refused_file("ibga.toml", "is a symlink")
+        .with_file("/etc/ibga/ibga.toml", "port = 1")
+        .with_refused_file(".env", "belongs to another user");
+    assert_eq!(world.problems(), [".env: belongs to another user", "ibga.toml: is a symlink"]);
+}
+
+#[test]
+fn faults_of_a_file_that_another_replaces_are_not_told() {
+    let world = World::new()
+        .with_file("ibga.toml", "nonsense = 1")
+        .with_file(".env", "IBGA_CONFIG=/other.toml")
+        .with_file("/other.toml", "port = 5");
+    assert_eq!(world.settings().port, 5);
+}
+
+#[test]
+fn owners_are_trusted_only_on_the_word_of_what_is_trusted_already() {
+    let asked = |world: World| {
+        let trusted = world.settings().trusted_owners;
+        let asked = world.asked.take().into_iter().filter(|(path, _)| path != USERS);
+        (asked.collect::<Vec<_>>(), trusted)
+    };
+    let ask = |path: &str, ids: &[u32]| (path.to_owned(), ids.to_vec());
+
+    let by_file = World::new().with_file("ibga.toml", "trusted_owners = [\"ops\", 7]");
+    assert_eq!(asked(by_file), (vec![ask("ibga.toml", &[]), ask(".env", &[1001, 7])], vec![1001, 7]));
+
+    let by_variable =
+        World::new().with_file("ibga.toml", "trusted_owners = [7]").with_variable("IBGA_TRUSTED_OWNERS", "ops");
+    assert_eq!(asked(by_variable), (vec![ask("ibga.toml", &[1001]), ask(".env", &[1001])], vec![1001]));
+
+    // What `.env` says of owners is not yet believed for the file that it names.
+    let by_env_file = World::new()
+        .with_file("ibga.toml", "")
+        .with_file(".env", "IBGA_TRUSTED_OWNERS=8\nIBGA_CONFIG=/other.toml")
+        .with_file("/other.toml", "");
+    let expected = vec![ask("ibga.toml", &[]), ask(".env", &[]), ask("/other.toml", &[])];
+    assert_eq!(asked(by_env_file), (expected, vec![8]));
+}
+
+#[test]
+fn owners_have_to_be_users() {
+    let unknown = "no user `nobdy` in /etc/passwd; write a name that is there, or the numeric user id";
+    let file = World::new().with_file("ibga.toml", "trusted_owners = [\"ops\", \"nobdy\"]");
+    assert_eq!(file.problems(), [format!("ibga.toml:1:26: trusted_owners: {unknown}")]);
+    let variable = World::new().with_variable("IBGA_TRUSTED_OWNERS", "nobdy,ops");
+    assert_eq!(variable.problems(), [format!("IBGA_TRUSTED_OWNERS in the environment: {unknown}")]);
+    for users in ["", "nobdy", "nobdy:x", "nobdy:x:many:1", "nobdyelse:x:5:5"] {
+        let world = World::new().with_variable("IBGA_TRUSTED_OWNERS", "nobdy").with_file(USERS, users);
+        assert_eq!(world.problems().len(), 1, "{users}");
+    }
+    let refused = |owners| {
+        World::new().with_variable("IBGA_TRUSTED_OWNERS", owners).with_refused_file(USERS, "others can write it")
+    };
+    assert_eq!(
+        refused("ops").problems(),
+        ["/etc/passwd: others can write it; write trusted owners as numeric user ids"]
+    );
+    assert_eq!(refused("1001").settings().trusted_owners, [1001]);
+}
+
+#[test]
+fn the_state_directory_depends_on_the_user() {
+    let mut homeless = World::new();
+    homeless.environment.remove("HOME");
+    assert_eq!(
+        homeless.problems(),
+        ["default of state_dir: neither XDG_STATE_HOME nor HOME names a directory; set IBGA_STATE_DIR"]
+    );
+    homeless.user_id = 0;
+    let cases = [
+        (World::new(), "/home/ann/.local/state/ibga"),
+        (World::new().with_variable("XDG_STATE_HOME", "/xdg"), "/xdg/ibga"),
+        (World::new().with_variable("XDG_STATE_HOME", "xdg"), "/home/ann/.local/state/ibga"),
+        (World::new().with_variable("XDG_STATE_HOME", ""), "/home/ann/.local/state/ibga"),
+        (World { user_id: 0, ..World::new() }, "/var/lib/ibga"),
+        (homeless, "/var/lib/ibga"),
+        (World { user_id: 0, ..World::new() }.with_variable("IBGA_STATE_DIR", "/srv/ibga/"), "/srv/ibga"),
+    ];
+    for (world, expected) in cases {
+        assert_eq!(world.settings().state_dir, Path::new(expected));
+    }
+}
+
+#[test]
+fn settings_of_others_are_handed_on_unread_and_secrets_stay_hidden() {
+    let world = World::new()
+        .with_variable("SMTP_HOST", "mail.example.org")
+        .with_variable("SMTP_PORT", "")
+        .with_file(".env", "SMTP_HOST=other\nSMTP_PORT=99999\nSMTP_PASS=' hunter2 '\nSMTP_PASS_FILE=/run/hunter3");
+    let settings = world.settings();
+    let value = |name| settings.uninterpreted(name).map(|setting| setting.value.as_str());
+    assert_eq!(value("SMTP_HOST"), Some("mail.example.org"));
+    assert_eq!(value("SMTP_PORT"), Some("99999"));
+    assert_eq!(value("SMTP_PASS"), Some(" hunter2 "));
+    assert_eq!(value("ALERT_EMAIL"), None);
+    let place = settings.uninterpreted("SMTP_PORT").map(|setting| setting.place.to_string());
+    assert_eq!(place.as_deref(), Some(".env:2"));
+    let printed = format!("{settings:?}");
+    assert!(printed.contains("mail.example.org") && !printed.contains("hunter"), "{printed}");
+}
+
+#[test]
+fn the_process_itself_can_be_a_source() {
+    let sources = Sources::from_process(&|_, _| Ok(None));
+    assert!(sources.environment_names.iter().any(|name| name == "PATH"));
+    assert!((sources.environment)("PATH").is_some());
+}
+
+#[test]
+fn the_example_changes_nothing() {
+    let plain = World::new().settings();
+    let settings = World::new().with_file("ibga.toml", EXAMPLE).settings();
+    assert_eq!(settings, Settings { config: Some("ibga.toml".into()), exchange: settings.exchange.clone(), ..plain });
+}
+
+#[test]
+fn the_example_shows_every_key_with_its_default() {
+    let lines: Vec<&str> = EXAMPLE.lines().map(|line| line.trim_start_matches('#')).collect();
+    for setting in SETTINGS.iter().filter(|setting| setting.toml_key().is_some()) {
+        let start = format!("{} = ", setting.name);
+        let shown: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix(&start)).collect();
+        assert!(!shown.is_empty(), "{}", setting.name);
+        let has_fixed_default = !setting.default.is_empty() && setting.name != "state_dir";
+        if has_fixed_default {
+            assert_eq!(shown[0].trim_matches('"'), setting.default, "{}", setting.name);
+        }
+    }
+}
+
+#[test]
+fn the_example_holds_when_its_comments_are_taken_away() {
+    // Comments in prose have a space after the sign, settings have none.
+    let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    let text: String = EXAMPLE
+        .lines()
+        .map(|line| if is_setting(&line) { &line[1..] } else { line })
+        .flat_map(|line| [line, "\n"])
+        // One status file for all would be refused where there are two gateways.
+        .filter(|line| !line.starts_with("status_file = "))
+        .collect();
+    let world = World::new().with_file("ibga.toml", &text);
+    let live = world.with_flags(|flags| flags.gateway = Some("live".into())).settings();
+    assert_eq!((live.port, live.expect_mode), (4001, Some(ExpectedMode::Live)));
+    assert_eq!(revealed(&live), ["DU1234567"]);
+    assert_eq!(live.trusted_owners, [1001]);
+}
+
+/// A stream of numbers that is the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
+    }
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let env_file = "export IBKR_PORT=4001 # x\r\nSMTP_PASS=\"a\\\"b\nc\"\nIBGA_EXPECT_ACCOUNTS='DU001,ü'\nA\n";
+    let pieces = [
+        "\"",
+        "'",
+        "\\",
+        "\n",
+        "\r",
+        "\0",
+        "=",
+        "#",
+        ",",
+        "[",
+        "]",
+        "{",
+        "}",
+        ".",
+        "ü",
+        "\u{feff}",
+        "🦀",
+        "gateway",
+        "port",
+        "IBKR_PORT=",
+        "-1",
+        "1e999",
+        "0x",
+        "99999999999999999999",
+        "\u{202e}",
+        "'''",
+        "\"\"\"",
+        "[gateway.a]",
+        "IBGA_",
+        "$",
+        "~",
+        " ",
+        "\t",
+        "nan",
+        "1h-30m",
+        "2026-01-01T00:00:00Z",
+    ];
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for (path, seed) in [("ibga.toml", EXAMPLE), (".env", env_file)] {
+        for _ in 0..1500 {
+            let mut text: Vec<char> = seed.chars().filter(|_| numbers.below(40) != 0).collect();
+            for _ in 0..numbers.below(12) {
+                let at = numbers.below(text.len() + 1);
+                let piece = pieces[numbers.below(pieces.len())];
+                text.splice(at..at, piece.chars());
+            }
+            let text: String = text.into_iter().collect();
+            let outcome = World::new().with_file(path, &text).load();
+            let lines = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(outcome.is_err(), !lines.is_empty(), "{text}");
+            assert!(!lines.chars().any(|one| one.is_control() && one != '\n'), "{lines:?}");
+        }
+    }
+}
+
+#[test]
+fn large_hostile_texts_get_a_bounded_answer() {
+    let limit = 64 * 1024;
+    let big = |unit: &str| unit.repeat(limit / unit.len());
+    let keys: Vec<_> = (0..6000).map(|number| format!("k{number}=1\n")).collect();
+    let texts = [
+        big("a='"),
+        big("a=\"\n"),
+        big("IBKR_PROT=1\n"),
+        big("#"),
+        big("["),
+        big("{"),
+        big("a."),
+        big("[[a]]\n"),
+        big("\n"),
+        big("x"),
+        big("\\"),
+        big("🦀"),
+        big("IBGA_EXPECT_ACCOUNTS=x,"),
+        keys.concat(),
+        format!("expect_accounts = [{}]", big("\"x\",")),
+        format!("a=\"{}", big("\\\"")),
+    ];
+    for text in texts {
+        for path in ["ibga.toml", ".env"] {
+            let problems = World::new().with_file(path, &text).problems();
+            assert!(problems.len() <= 51, "{path}");
+        }
+    }
+}

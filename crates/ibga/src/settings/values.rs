@@ -1,0 +1,755 @@
+//! The types that settings take, and the one reading of each.
+//!
+//! Responsible for turning a text into a typed value or a fault that says what to write instead.
+//! Must never look anywhere but at the text: no file, no clock, no name look-up.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ibga_core::account::AccountId;
+use ibga_core::verdict::ExpectedMode;
+use jiff::SignedDuration;
+
+use super::fault::{Fault, shown};
+use super::names::nearest;
+
+/// How many client ids a probe may use, counted from the configured one.
+pub const CLIENT_IDS: i32 = 5;
+
+/// Longest host name, in bytes (RFC 1035, 2.3.4).
+const HOST_BYTES_MAX: usize = 253;
+
+/// Longest name of a container or user that is taken, in bytes.
+const NAME_BYTES_MAX: usize = 128;
+
+/// Longest path that the kernel takes, in bytes (`PATH_MAX` with its closing zero).
+const PATH_BYTES_MAX: usize = 4095;
+
+/// The name of a gateway: 1 to 32 letters, digits, `_` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GatewayName(String);
+
+impl GatewayName {
+    /// The name of the gateway that is meant where none is named.
+    pub(super) const DEFAULT: &'static str = "default";
+
+    /// The gateway that is meant where none is named and none is configured.
+    pub(super) fn unnamed() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where its status file stands unless configured.
+    #[must_use]
+    pub fn default_status_file(&self) -> PathBuf {
+        match self.as_str() {
+            Self::DEFAULT => super::names::STATUS_FILE.default.into(),
+            name => format!("/tmp/ibga-status-{name}.json").into(),
+        }
+    }
+}
+
+impl fmt::Display for GatewayName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A host name or an IP address, IPv6 without brackets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Host(String);
+
+impl Host {
+    /// The host as a resolver takes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The first of the [`CLIENT_IDS`] API client ids that a probe may use; never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientId(i32);
+
+impl ClientId {
+    /// The id to try first.
+    #[must_use]
+    pub fn first(self) -> i32 {
+        self.0
+    }
+
+    /// Every id that may be tried, in order.
+    #[must_use]
+    pub fn range(self) -> RangeInclusive<i32> {
+        // Saturation is never reached, since `client_id` leaves room for the range.
+        self.0..=self.0.saturating_add(CLIENT_IDS - 1)
+    }
+}
+
+/// A market identifier code by shape: four capital letters. Whether a calendar knows it is the calendar's matter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MarketCode(String);
+
+impl MarketCode {
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MarketCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Which container belongs to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerChoice {
+    /// The one that publishes the gateway's port, if any does.
+    Auto,
+    /// No container; Docker Engine is not asked.
+    None,
+    /// The one of this name or id.
+    Named(String),
+}
+
+/// The question that proves the broker behind the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokerProbe {
+    /// Ask for a contract's details.
+    Contract,
+    /// Ask nothing; the broker stays unproven.
+    Off,
+}
+
+/// A user as named in a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The numeric user id.
+    Id(u32),
+    /// A login name, to be looked up.
+    Name(String),
+}
+
+/// The reading of one kind of value.
+pub(super) type Parse<T> = fn(&str) -> Result<T, Fault>;
+
+/// Reads one value, after the tests that hold for all of them. Space around it does not count.
+pub(super) fn read<T>(text: &str, parse: Parse<T>) -> Result<T, Fault> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Fault::Empty);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::ControlCharacter);
+    }
+    parse(text)
+}
+
+pub(super) fn gateway_name(text: &str) -> Result<GatewayName, Fault> {
+    let is_name = (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_name {
+        Ok(GatewayName(text.to_owned()))
+    } else {
+        Err(not_a(text, "a gateway name", "write 1 to 32 letters, digits, - and _"))
+    }
+}
+
+pub(super) fn host(text: &str) -> Result<Host, Fault> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse::<IpAddr>()
+        && (bare.len() == text.len() || address.is_ipv6())
+    {
+        return Ok(Host(address.to_string()));
+    }
+    if text.contains(['/', ':', '@']) {
+        return Err(Fault::MoreThanHost { shown: shown(text) });
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    // A name that ends in a number would be taken for an address, which it is not.
+    let ends_in_number = name.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    if name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label) && !ends_in_number {
+        Ok(Host(text.to_owned()))
+    } else {
+        Err(not_a(text, "a host", "write a host name or an IP address"))
+    }
+}
+
+pub(super) fn port(text: &str) -> Result<u16, Fault> {
+    whole(text, 1, u16::MAX).ok_or_else(|| not_a(text, "a port", "write a whole number from 1 to 65535"))
+}
+
+pub(super) fn client_id(text: &str) -> Result<ClientId, Fault> {
+    if whole(text, 0, 0) == Some(0) {
+        return Err(Fault::ClientIdZero);
+    }
+    whole(text, 1, i32::MAX - (CLIENT_IDS - 1))
+        .map(ClientId)
+        .ok_or_else(|| not_a(text, "a client id", "write a whole number from 1 to 2147483643"))
+}
+
+pub(super) fn container(text: &str) -> Result<ContainerChoice, Fault> {
+    // The rule of Docker Engine for container names.
+    let is_name = text.len() <= NAME_BYTES_MAX
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    match text {
+        "auto" => Ok(ContainerChoice::Auto),
+        "none" => Ok(ContainerChoice::None),
+        name if is_name => Ok(ContainerChoice::Named(name.to_owned())),
+        _ => Err(not_a(
+            text,
+            "a container",
+            "write auto, none, or a name of letters, digits, _, . and - that begins with a letter or digit",
+        )),
+    }
+}
+
+pub(super) fn timeout(text: &str) -> Result<Duration, Fault> {
+    duration(text, "100ms", "10m")
+}
+
+pub(super) fn settle(text: &str) -> Result<Duration, Fault> {
+    duration(text, "0s", "10s")
+}
+
+pub(super) fn max_status_age(text: &str) -> Result<Duration, Fault> {
+    duration(text, "1s", "24h")
+}
+
+pub(super) fn max_clock_skew(text: &str) -> Result<Duration, Fault> {
+    duration(text, "1s", "1h")
+}
+
+/// A duration within limits, which are written as durations themselves so that the message can repeat them.
+fn duration(text: &str, min: &'static str, max: &'static str) -> Result<Duration, Fault> {
+    if text.parse::<f64>().is_ok_and(f64::is_finite) {
+        return Err(Fault::NoUnit { shown: shown(text) });
+    }
+    let out_of_range = || Fault::DurationRange { shown: shown(text), min, max };
+    let parsed = units(text)
+        .ok_or_else(|| not_a(text, "a duration", "write numbers with units h, m, s or ms, such as 15s or 1h30m"))?;
+    match (units(min), units(max)) {
+        (Some(min), Some(max)) if (min..=max).contains(&parsed) => Ok(parsed),
+        _ => Err(out_of_range()),
+    }
+}
+
+/// Reads `1h30m`. The library reads more forms; a clock time or a sign would only invite mistakes here.
+fn units(text: &str) -> Option<Duration> {
+    let begins_well = text.starts_with(|first: char| first.is_ascii_digit());
+    if !begins_well || text.contains(':') {
+        return None;
+    }
+    text.parse::<SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok())
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, Fault> {
+    if text.starts_with('~') || text.contains('$') {
+        return Err(Fault::PathNotExpanded { shown: shown(text) });
+    }
+    if text.len() > PATH_BYTES_MAX || text.ends_with('/') {
+        return Err(not_a(text, "a path", "write the path without a / at its end, at most 4095 bytes"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, Fault> {
+    let path = path(text.strip_suffix('/').unwrap_or(text))?;
+    if Path::is_absolute(&path) { Ok(path) } else { Err(Fault::PathRelative { shown: shown(text) }) }
+}
+
+pub(super) fn file_mode(text: &str) -> Result<u32, Fault> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let is_octal = (3..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = is_octal
+        .then(|| u32::from_str_radix(digits, 8).ok())
+        .flatten()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| not_a(text, "a file mode", "write it in octal, such as 0600"))?;
+    if mode & 0o022 != 0 {
+        return Err(Fault::ModeWritable { shown: shown(text) });
+    }
+    if mode & 0o600 != 0o600 {
+        return Err(Fault::ModeShut { shown: shown(text) });
+    }
+    Ok(mode)
+}
+
+pub(super) fn account(text: &str) -> Result<AccountId, Fault> {
+    let upper = text.to_ascii_uppercase();
+    let digits = upper.trim_start_matches(|first: char| first.is_ascii_uppercase());
+    let letters = upper.len() - digits.len();
+    let is_account = (1..=4).contains(&letters)
+        && (3..=12).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let id = AccountId::new(&upper).filter(|_| is_account);
+    id.ok_or_else(|| Fault::AccountShape { start: text.chars().take(2).collect() })
+}
+
+pub(super) fn expected_mode(text: &str) -> Result<ExpectedMode, Fault> {
+    match text {
+        "paper" => Ok(ExpectedMode::Paper),
+        "live" => Ok(ExpectedMode::Live),
+        _ => Err(not_a_choice(text, &["paper", "live"])),
+    }
+}
+
+pub(super) fn broker_probe(text: &str) -> Result<BrokerProbe, Fault> {
+    match text {
+        "contract" => Ok(BrokerProbe::Contract),
+        "off" => Ok(BrokerProbe::Off),
+        _ => Err(not_a_choice(text, &["contract", "off"])),
+    }
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, Fault> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Ok(true),
+        "false" | "no" | "0" => Ok(false),
+        _ => Err(not_a_choice(text, &["true", "false"])),
+    }
+}
+
+pub(super) fn farm(text: &str) -> Result<String, Fault> {
+    let is_farm = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    if is_farm {
+        Ok(text.to_owned())
+    } else {
+        Err(not_a(text, "a data farm", "write its name, such as hfarm or usfarm"))
+    }
+}
+
+pub(super) fn exchange(text: &str) -> Result<MarketCode, Fault> {
+    if text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        Ok(MarketCode(text.to_ascii_uppercase()))
+    } else {
+        Err(not_a(text, "an exchange", "write its MIC of four letters, such as XHKG"))
+    }
+}
+
+pub(super) fn api_version(text: &str) -> Result<u16, Fault> {
+    whole(text, 100, 300).ok_or_else(|| not_a(text, "an API version", "write a whole number from 100 to 300"))
+}
+
+pub(super) fn owner(text: &str) -> Result<Owner, Fault> {
+    // The highest id means "nobody" to the kernel's calls.
+    if let Some(id) = whole(text, 0, u32::MAX - 1) {
+        return Ok(Owner::Id(id));
+    }
+    let is_name = text.len() <= NAME_BYTES_MAX
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-$".contains(&byte));
+    if is_name {
+        Ok(Owner::Name(text.to_owned()))
+    } else {
+        Err(not_a(text, "a user", "write a user name or a numeric user id"))
+    }
+}
+
+/// A number of plain digits within limits.
+fn whole<N>(text: &str, min: N, max: N) -> Option<N>
+where
+    N: std::str::FromStr + PartialOrd + Copy,
+{
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse::<N>().ok().filter(|_| is_plain)?;
+    (number >= min && number <= max).then_some(number)
+}
+
+fn not_a(text: &str, what: &'static str, expected: &'static str) -> Fault {
+    Fault::NotA { shown: shown(text), what, expected }
+}
+
+fn not_a_choice(text: &str, choices: &'static [&'static str]) -> Fault {
+    let lower = text.to_ascii_lowercase();
+    Fault::NotAChoice { shown: shown(text), choices, nearest: nearest(&lower, choices.iter().copied(), 2) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each text beside what comes out: the value's debug text or the message.
+    fn assert_table<T: fmt::Debug>(parse: Parse<T>, cases: &[(&str, &str)]) {
+        for (text, expected) in cases {
+            let outcome = match read(text, parse) {
+                Ok(value) => format!("{value:?}"),
+                Err(fault) => fault.to_string(),
+            };
+            assert_eq!(outcome, *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_holds_for_every_value() {
+        assert_table(
+            port,
+            &[
+                (" 4001 ", "4001"),
+                ("", "empty; write a value or leave it out"),
+                ("  ", "empty; write a value or leave it out"),
+                ("40\u{0}01", "holds a control character; remove it"),
+                ("40\n01", "holds a control character; remove it"),
+            ],
+        );
+    }
+
+    #[test]
+    fn hosts() {
+        let more = |text: &str| format!("`{text}` is more than a host; write the host alone and the port as `port`");
+        let no = |text: &str| format!("`{text}` is not a host; write a host name or an IP address");
+        let long = ["a".repeat(63).as_str(); 4].join(".");
+        let shown_long = format!("{}…", &long[..64]);
+        assert_table(
+            host,
+            &[
+                ("127.0.0.1", "Host(\"127.0.0.1\")"),
+                ("::1", "Host(\"::1\")"),
+                ("[::1]", "Host(\"::1\")"),
+                ("2001:DB8:0::1", "Host(\"2001:db8::1\")"),
+                ("gateway", "Host(\"gateway\")"),
+                ("ib-gateway.example.org.", "Host(\"ib-gateway.example.org.\")"),
+                ("ib_gateway", "Host(\"ib_gateway\")"),
+                ("4u", "Host(\"4u\")"),
+                ("gateway:4000", &more("gateway:4000")),
+                ("127.0.0.1:4000", &more("127.0.0.1:4000")),
+                ("http://gateway", &more("http://gateway")),
+                ("me@gateway", &more("me@gateway")),
+                ("[127.0.0.1]", &no("[127.0.0.1]")),
+                ("999.0.0.1", &no("999.0.0.1")),
+                ("127.1", &no("127.1")),
+                ("4000", &no("4000")),
+                ("my gateway", &no("my gateway")),
+                ("-gateway", &no("-gateway")),
+                ("gate..way", &no("gate..way")),
+                (".", &no(".")),
+                ("größe", &no("größe")),
+                (&long, &no(&shown_long)),
+            ],
+        );
+    }
+
+    #[test]
+    fn ports() {
+        let no = |text: &str| format!("`{text}` is not a port; write a whole number from 1 to 65535");
+        assert_table(
+            port,
+            &[
+                ("1", "1"),
+                ("4000", "4000"),
+                ("65535", "65535"),
+                ("0", &no("0")),
+                ("65536", &no("65536")),
+                ("99999", &no("99999")),
+                ("-1", &no("-1")),
+                ("+4000", &no("+4000")),
+                ("4000.0", &no("4000.0")),
+                ("0x10", &no("0x10")),
+                ("tcp://10.0.0.1:4000", &no("tcp://10.0.0.1:4000")),
+                ("99999999999999999999999", &no("99999999999999999999999")),
+            ],
+        );
+    }
+
+    #[test]
+    fn client_ids_leave_room_for_their_range() {
+        let no = |text: &str| format!("`{text}` is not a client id; write a whole number from 1 to 2147483643");
+        let zero = "client id 0 binds the orders that were placed by hand; choose 1 or more, such as 99";
+        assert_table(
+            client_id,
+            &[
+                ("1", "ClientId(1)"),
+                ("99", "ClientId(99)"),
+                ("2147483643", "ClientId(2147483643)"),
+                ("0", zero),
+                ("00", zero),
+                ("-1", &no("-1")),
+                ("2147483644", &no("2147483644")),
+                ("ninety", &no("ninety")),
+            ],
+        );
+        assert_eq!(client_id("99").map(ClientId::range), Ok(99..=103));
+        assert_eq!(client_id("2147483643").map(ClientId::range), Ok(2_147_483_643..=i32::MAX));
+    }
+
+    #[test]
+    fn containers() {
+        let no = |text: &str| {
+            format!(
+                "`{text}` is not a container; write auto, none, or a name of letters, digits, _, . and - \
+                 that begins with a letter or digit"
+            )
+        };
+        assert_table(
+            container,
+            &[
+                ("auto", "Auto"),
+                ("none", "None"),
+                ("ibga", "Named(\"ibga\")"),
+                ("4f_a.b-c", "Named(\"4f_a.b-c\")"),
+                ("a", "Named(\"a\")"),
+                ("-rm", &no("-rm")),
+                ("/ibga", &no("/ibga")),
+                ("a b", &no("a b")),
+                ("ibgä", &no("ibgä")),
+            ],
+        );
+    }
+
+    #[test]
+    fn durations() {
+        let no = |text: &str| {
+            format!("`{text}` is not a duration; write numbers with units h, m, s or ms, such as 15s or 1h30m")
+        };
+        let unit =
+            |text: &str| format!("`{text}` has no unit; write a number with its unit, such as {text}s or {text}m");
+        let range = |text: &str| format!("`{text}` is out of range; write 100ms to 10m");
+        assert_table(
+            timeout,
+            &[
+                ("15s", "15s"),
+                ("100ms", "100ms"),
+                ("10m", "600s"),
+                ("1m30s", "90s"),
+                ("1m 30s", "90s"),
+                ("1.5s", "1.5s"),
+                ("15", &unit("15")),
+                ("0", &unit("0")),
+                ("1.5", &unit("1.5")),
+                ("99ms", &range("99ms")),
+                ("0s", &range("0s")),
+                ("10m1ms", &range("10m1ms")),
+                ("1h", &range("1h")),
+                ("15x", &no("15x")),
+                ("1d", &no("1d")),
+                ("-5s", &no("-5s")),
+                ("5s ago", &no("5s ago")),
+                ("PT15S", &no("PT15S")),
+                ("0:00:15", &no("0:00:15")),
+                ("1s1m", &no("1s1m")),
+                ("1h30", &no("1h30")),
+                ("soon", &no("soon")),
+                ("99999999999999999999s", &no("99999999999999999999s")),
+                ("nan", &no("nan")),
+            ],
+        );
+        assert_table(settle, &[("0s", "0ns"), ("10s", "10s"), ("11s", "`11s` is out of range; write 0s to 10s")]);
+        assert_table(
+            max_status_age,
+            &[
+                ("1s", "1s"),
+                ("1h30m", "5400s"),
+                ("24h", "86400s"),
+                ("999ms", "`999ms` is out of range; write 1s to 24h"),
+                ("25h", "`25h` is out of range; write 1s to 24h"),
+            ],
+        );
+        assert_table(max_clock_skew, &[("1h", "3600s"), ("2h", "`2h` is out of range; write 1s to 1h")]);
+    }
+
+    #[test]
+    fn paths() {
+        let no =
+            |text: &str| format!("`{text}` is taken as it stands, `~` and `$` are not expanded; write the whole path");
+        let end =
+            |text: &str| format!("`{text}` is not a path; write the path without a / at its end, at most 4095 bytes");
+        assert_table(
+            path,
+            &[
+                ("/tmp/a b.json", "\"/tmp/a b.json\""),
+                ("status.json", "\"status.json\""),
+                ("~/status.json", &no("~/status.json")),
+                ("$HOME/status.json", &no("$HOME/status.json")),
+                ("/tmp/${NAME}.json", &no("/tmp/${NAME}.json")),
+                ("/tmp/", &end("/tmp/")),
+                (&"x".repeat(4096), &end(&format!("{}…", "x".repeat(64)))),
+            ],
+        );
+        assert_table(
+            absolute_path,
+            &[
+                ("/var/lib/ibga", "\"/var/lib/ibga\""),
+                ("/var/lib/ibga/", "\"/var/lib/ibga\""),
+                ("state", "`state` is relative to wherever a process starts; write a path that begins with /"),
+                ("~/state", &no("~/state")),
+            ],
+        );
+    }
+
+    #[test]
+    fn file_modes() {
+        let no = |text: &str| format!("`{text}` is not a file mode; write it in octal, such as 0600");
+        let writable = |text: &str| {
+            format!(
+                "`{text}` lets group or others write, and no reader would trust such a file; write 0600, 0640 or 0644"
+            )
+        };
+        let shut = |text: &str| format!("`{text}` keeps the owner from reading or writing; write 0600, 0640 or 0644");
+        assert_table(
+            file_mode,
+            &[
+                ("0600", "384"),
+                ("600", "384"),
+                ("0o600", "384"),
+                ("0644", "420"),
+                ("0660", &writable("0660")),
+                ("0602", &writable("0602")),
+                ("0400", &shut("0400")),
+                ("0000", &shut("0000")),
+                ("4600", &no("4600")),
+                ("0800", &no("0800")),
+                ("6", &no("6")),
+                ("rw-------", &no("rw-------")),
+                ("+600", &no("+600")),
+            ],
+        );
+    }
+
+    #[test]
+    fn accounts_show_no_more_than_two_characters() {
+        let no = |start: &str| {
+            format!("`{start}…` is not an account id; write 1 to 4 letters and 3 to 12 digits, as in DU1234567")
+        };
+        assert_table(
+            account,
+            &[
+                ("DU1234567", "\"DU1234567\""),
+                ("du1234567", "\"DU1234567\""),
+                ("U123", "\"U123\""),
+                ("DFAB123456789012", "\"DFAB123456789012\""),
+                ("1234567", &no("12")),
+                ("DU12", &no("DU")),
+                ("DU1234567890123", &no("DU")),
+                ("ABCDE1234", &no("AB")),
+                ("DU12 3456", &no("DU")),
+                ("DU123A", &no("DU")),
+                ("X", &no("X")),
+            ],
+        );
+    }
+
+    #[test]
+    fn choices() {
+        assert_table(
+            expected_mode,
+            &[
+                ("paper", "Paper"),
+                ("live", "Live"),
+                ("papr", "`papr` is not one of paper, live; did you mean `paper`?"),
+                ("LIVE", "`LIVE` is not one of paper, live; did you mean `live`?"),
+                ("demo", "`demo` is not one of paper, live"),
+            ],
+        );
+        assert_table(
+            broker_probe,
+            &[
+                ("contract", "Contract"),
+                ("off", "Off"),
+                ("none", "`none` is not one of contract, off"),
+                ("contact", "`contact` is not one of contract, off; did you mean `contract`?"),
+            ],
+        );
+        assert_table(
+            switch,
+            &[
+                ("true", "true"),
+                ("True", "true"),
+                ("yes", "true"),
+                ("1", "true"),
+                ("false", "false"),
+                ("no", "false"),
+                ("0", "false"),
+                ("maybe", "`maybe` is not one of true, false"),
+            ],
+        );
+    }
+
+    #[test]
+    fn farms_exchanges_and_versions() {
+        let farm_no = |text: &str| format!("`{text}` is not a data farm; write its name, such as hfarm or usfarm");
+        assert_table(farm, &[("usfarm.nj", "\"usfarm.nj\""), ("us farm", &farm_no("us farm"))]);
+        let exchange_no =
+            |text: &str| format!("`{text}` is not an exchange; write its MIC of four letters, such as XHKG");
+        assert_table(
+            exchange,
+            &[
+                ("XHKG", "MarketCode(\"XHKG\")"),
+                ("xnys", "MarketCode(\"XNYS\")"),
+                ("SEHK2", &exchange_no("SEHK2")),
+                ("XH4G", &exchange_no("XH4G")),
+                ("HK", &exchange_no("HK")),
+            ],
+        );
+        let version_no = |text: &str| format!("`{text}` is not an API version; write a whole number from 100 to 300");
+        assert_table(
+            api_version,
+            &[("100", "100"), ("300", "300"), ("99", &version_no("99")), ("301", &version_no("301"))],
+        );
+    }
+
+    #[test]
+    fn owners() {
+        let no = |text: &str| format!("`{text}` is not a user; write a user name or a numeric user id");
+        assert_table(
+            owner,
+            &[
+                ("0", "Id(0)"),
+                ("1001", "Id(1001)"),
+                ("4294967294", "Id(4294967294)"),
+                ("ops", "Name(\"ops\")"),
+                ("_www", "Name(\"_www\")"),
+                ("4294967295", &no("4294967295")),
+                ("-1", &no("-1")),
+                ("a:b", &no("a:b")),
+            ],
+        );
+    }
+
+    #[test]
+    fn gateway_names() {
+        let no = |text: &str| format!("`{text}` is not a gateway name; write 1 to 32 letters, digits, - and _");
+        let long = "x".repeat(33);
+        assert_table(
+            gateway_name,
+            &[
+                ("default", "GatewayName(\"default\")"),
+                ("Paper_2-a", "GatewayName(\"Paper_2-a\")"),
+                (&long, &no(&long)),
+                ("a/b", &no("a/b")),
+                ("a.b", &no("a.b")),
+                ("päper", &no("päper")),
+            ],
+        );
+    }
+
+    #[test]
+    fn each_gateway_has_its_own_status_file() {
+        assert_eq!(GatewayName::unnamed().default_status_file(), Path::new("/tmp/ibga-status.json"));
+        let paper = gateway_name("paper").map(|name| name.default_status_file());
+        assert_eq!(paper, Ok(PathBuf::from("/tmp/ibga-status-paper.json")));
+    }
+}
