@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use ibga_core::account::AccountId;
 use ibga_core::notice::Notice;
 use ibga_tws::ServerVersion;
 use ibga_tws::fields::FieldReader;
@@ -216,7 +217,7 @@ pub(crate) fn error(request_id: i32, code: i32, text: &str) -> Message {
 }
 
 fn names(config: &Config) -> Vec<&str> {
-    config.accounts.iter().map(|account| account.reveal()).collect()
+    config.accounts.iter().map(AccountId::reveal).collect()
 }
 
 fn values(account_ready: &str) -> impl Iterator<Item = (&str, &str, &str)> {

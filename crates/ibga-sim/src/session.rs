@@ -282,13 +282,12 @@ impl Session {
                 self.tell_request(payload, answer);
                 self.queue(&messages);
             }
-            // Before the session is open nothing else is answered.
-            Ok(_) => self.tell_request(payload, Answer::Withheld),
             Err(_) if self.stage == Stage::Open && self.behaviour.gateway != Answering::Never => {
                 self.tell_request(payload, Answer::Refused);
                 self.queue(&[desk::error(-1, 320, "Error reading request.")]);
             }
-            Err(_) => self.tell_request(payload, Answer::Withheld),
+            // Before the session is open nothing else is answered.
+            Ok(_) | Err(_) => self.tell_request(payload, Answer::Withheld),
         }
     }
 

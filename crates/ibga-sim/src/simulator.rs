@@ -175,18 +175,15 @@ impl Host {
         let connection = self.shared.next_connection();
         self.shared.teller.tell(What::Connected { connection, to, peer });
         let shared = Arc::clone(&self.shared);
-        match (&self.inner, to) {
-            (Some(inner), Place::Proxy) => {
-                let gateway = inner.address();
-                self.connections.spawn(async move {
-                    let (by, how) = proxy::serve(shared.config.proxy, stream, gateway).await;
-                    shared.teller.tell(What::Closed { connection, by, how });
-                });
-            }
-            _ => {
-                let session = Session::new(shared, connection, stream, self.scenario, self.changes.subscribe());
-                self.connections.spawn(session.run());
-            }
+        if let (Some(inner), Place::Proxy) = (&self.inner, to) {
+            let gateway = inner.address();
+            self.connections.spawn(async move {
+                let (by, how) = proxy::serve(shared.config.proxy, stream, gateway).await;
+                shared.teller.tell(What::Closed { connection, by, how });
+            });
+        } else {
+            let session = Session::new(shared, connection, stream, self.scenario, self.changes.subscribe());
+            self.connections.spawn(session.run());
         }
     }
 }

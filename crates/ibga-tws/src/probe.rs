@@ -8,7 +8,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use ibga_core::notice::{Link, Meaning, Notice};
+use ibga_core::notice::{Meaning, Notice};
 use ibga_core::observation::{
     ApiSeen, Broker, ClockReading, Connect, ConnectFailure, End, Foreign, Hello, Orders, Stage,
 };
@@ -28,6 +28,9 @@ const QUESTION_ID: i32 = 9_001;
 /// How long a question is left alone before a farm that came up only after it is reason to ask again. IBKR documents that a
 /// question asked before the farm notices may go unanswered.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// How long a link that was lost during the probe may take to come back. IBKR's servers drop sessions for moments.
+const LINK_GRACE: Duration = Duration::from_secs(2);
 
 /// How a gateway is to be looked at.
 #[derive(Clone, Debug)]
@@ -102,6 +105,7 @@ pub struct Probe {
     ask_again_at: Option<Duration>,
     asked_at: Duration,
     liveness_seen: bool,
+    link_lost_at: Option<Duration>,
     seen: ApiSeen,
 }
 
@@ -121,6 +125,7 @@ impl Probe {
             ask_again_at: None,
             asked_at: Duration::ZERO,
             liveness_seen: false,
+            link_lost_at: None,
             seen: ApiSeen::default(),
         }
     }
@@ -192,8 +197,8 @@ impl Probe {
                 Err(fault) => return self.broken(fault.to_string(), now),
             }
         }
-        if self.state == State::Asking {
-            self.settle_if_answered(now);
+        if self.asked() {
+            self.review(now);
         }
     }
 
@@ -263,14 +268,19 @@ impl Probe {
         self.seen.connectivity.apply(&notice);
         let meaning = notice.meaning();
         match meaning {
+            Meaning::LinkDown => {
+                self.link_lost_at.get_or_insert(now);
+            }
+            Meaning::LinkRestored => {
+                self.link_lost_at = None;
+                self.ask_again_soon(now);
+            }
             Meaning::ClientIdInUse if self.seen.accounts.is_none() => {
                 self.seen.client_ids_in_use.push(self.client_id);
                 self.next_client_id(now);
             }
             Meaning::ReadOnly => self.seen.orders = Orders::ReadOnly,
-            Meaning::FarmUp if self.state == State::Asking && self.questions_asked == 1 => {
-                self.ask_again_at.get_or_insert(now.max(self.asked_at + ASK_AGAIN_AFTER));
-            }
+            Meaning::FarmUp => self.ask_again_soon(now),
             _ if self.is_question(notice.request_id) && notice.proves_broker() => self.broker_answered(now),
             _ => {}
         }
@@ -310,6 +320,13 @@ impl Probe {
         Some(Request::ReqContractDetails { request_id, contract })
     }
 
+    /// Something came up behind the gateway only after the question was asked, which may then have been lost.
+    fn ask_again_soon(&mut self, now: Duration) {
+        if self.state == State::Asking && self.questions_asked == 1 {
+            self.ask_again_at.get_or_insert(now.max(self.asked_at + ASK_AGAIN_AFTER));
+        }
+    }
+
     fn ask_again_if_due(&mut self, now: Duration) {
         if self.state == State::Asking
             && self.seen.broker == Broker::Silent
@@ -338,18 +355,24 @@ impl Probe {
         matches!(self.state, State::Asking | State::Settling)
     }
 
-    fn settle_if_answered(&mut self, now: Duration) {
-        let liveness = self.seen.clock.is_some() && self.seen.orders != Orders::Unproven;
-        if liveness && !self.liveness_seen {
+    /// What is left to wait for, once the questions have been asked.
+    fn review(&mut self, now: Duration) {
+        if self.seen.clock.is_none() || self.seen.orders == Orders::Unproven {
+            return;
+        }
+        if !self.liveness_seen {
             self.liveness_seen = true;
             self.stage_done(Stage::Liveness, now);
-            // What is left to wait for is the broker.
-            self.deadline = self.limit(self.asked_at, 1, 2);
         }
-        // A link that is down will not bring the answer; waiting for it would only delay the news.
-        let broker = self.seen.broker != Broker::Silent || self.seen.connectivity.link == Link::Down;
-        if liveness && broker {
-            self.enter(State::Settling, now);
+        match self.link_lost_at {
+            // A link that stays down brings no answer; waiting for longer would only delay the news.
+            Some(lost_at) => {
+                self.state = State::Asking;
+                self.deadline = self.plan.timeout.min(lost_at + LINK_GRACE);
+            }
+            None if self.seen.broker == Broker::Silent => self.deadline = self.limit(self.asked_at, 1, 2),
+            None if self.state == State::Asking => self.enter(State::Settling, now),
+            None => {}
         }
     }
 
@@ -698,6 +721,30 @@ mod tests {
         assert_eq!(bench.sent.len(), 4, "once more, not more");
         bench.reply(&Reply::ContractDetailsEnd { request_id: QUESTION_ID + 1 });
         assert_eq!(bench.seen().broker, Broker::Answered);
+    }
+
+    #[test]
+    fn a_link_that_was_lost_gets_a_moment_to_come_back() {
+        let lost = |bench: &mut Bench| bench.notice(-1, 1100, "lost");
+        for (restored, end, early) in
+            [(Some(1_500), 1_550, true), (Some(1_500), 1_550, false), (None, 2_000, true), (None, 2_000, false)]
+        {
+            let mut bench = Bench::connected(178);
+            if early {
+                lost(&mut bench);
+            }
+            bench.started();
+            bench.answered();
+            if !early {
+                lost(&mut bench);
+            }
+            if let Some(restored) = restored {
+                bench.now = ms(restored);
+                bench.notice(-1, 1102, "restored");
+            }
+            assert_ne!(bench.at(ms(end - 1)), Action::Finish, "{restored:?}");
+            assert_eq!(bench.at(ms(end)), Action::Finish, "{restored:?}");
+        }
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn proxies_before_a_closed_port() {
 fn slow_gateways() {
     let config = Config::default;
     play_all([
-        Case::new(Config { delay: Duration::from_millis(300), ..config() }, Cause::Ready),
+        Case::new(Config { delay: Duration::from_millis(50), ..config() }, Cause::Ready),
         Case::new(Config { dribble: Some(Duration::from_millis(1)), ..config() }, Cause::Ready),
         Case::new(Config { dribble: Some(Duration::from_secs(1)), ..config() }, Cause::ProtocolError),
     ]);

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the real binary in a folder of its own, and a simulated gateway in this process.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
