@@ -147,40 +147,35 @@ fn port_refused(at: &Circumstances<'_>, endpoint: &str, restart: &str) -> String
 
 fn api_not_open(cause: Cause, at: &Circumstances<'_>, restart: &str) -> String {
     let deployment = Deployment::of(at.port);
-    let silent = cause == Cause::ApiSilent;
-    let mut reasons = Reasons::default();
-    reasons.extend(reset_hint(at));
-    reasons.extend(token_hint(at));
+    let token = token_hint(at);
+    let direct = matches!(deployment, Deployment::Gateway | Deployment::Workstation) && at.container.is_none();
+    let why = token.clone().unwrap_or_else(|| "nobody is logged in".into());
     let approve = match at.container {
         Some(name) => format!(
-            "nobody is logged in: approve the IB Key request on your phone, or see what the login waits for: `docker logs --tail 30 {name}`"
+            "{why}: approve the IB Key request on your phone, or see what the login waits for: `docker logs --tail 30 {name}`"
         ),
-        None => {
-            "nobody is logged in: approve the IB Key request on your phone, or finish the login on its screen (VNC)"
-                .into()
-        }
+        None => format!("{why}: approve the IB Key request on your phone, or finish the login on its screen (VNC)"),
     };
-    let trusted =
-        "let this machine in: \"Allow connections from localhost only\" off, its address among the trusted ones";
-    let wedged = format!("its API hangs, which only a restart cures: {restart}");
-    let direct = matches!(deployment, Deployment::Gateway | Deployment::Workstation) && at.container.is_none();
-    if silent && direct {
-        reasons.add("a question waits on its screen (\"Accept incoming connection?\"): answer it");
-        reasons.add(wedged);
-        reasons.add(approve);
-    } else if silent {
-        reasons.add(approve);
-        reasons.add(wedged);
-    } else if direct {
-        reasons.add("it is just restarting: check again in a minute");
-        reasons.add(trusted);
+    let specific: Vec<String> = if cause == Cause::ApiSilent {
+        let question = "a question waits on its screen (\"Accept incoming connection?\"): answer it".into();
+        let wedged = format!("its API hangs, which only a restart cures: {restart}");
+        if direct { vec![question, wedged] } else { vec![wedged] }
+    } else {
+        let restarting = "it is just restarting: check again in a minute".into();
+        let trusted =
+            "it does not let this machine in: \"Allow connections from localhost only\" off, its address trusted"
+                .into();
+        if direct || deployment == Deployment::Unknown { vec![restarting, trusted] } else { vec![restarting] }
+    };
+    let mut reasons = Reasons::default();
+    reasons.extend(reset_hint(at));
+    // Whoever speaks to the gateway itself, without a proxy, finds a port that is closed until the login is done.
+    if direct && token.is_none() {
+        reasons.extend(specific);
         reasons.add(approve);
     } else {
         reasons.add(approve);
-        reasons.add("it is just restarting: check again in a minute");
-        if deployment == Deployment::Unknown {
-            reasons.add(trusted);
-        }
+        reasons.extend(specific);
     }
     reasons.finish()
 }
@@ -204,8 +199,8 @@ impl Reasons {
         self.0.push(reason.into());
     }
 
-    fn extend(&mut self, reason: Option<String>) {
-        self.0.extend(reason);
+    fn extend(&mut self, reasons: impl IntoIterator<Item = String>) {
+        self.0.extend(reasons);
     }
 
     fn finish(self) -> String {
@@ -235,7 +230,7 @@ fn token_hint(at: &Circumstances<'_>) -> Option<String> {
         return None;
     }
     let when = ended.to_zoned(at.zone.clone()).strftime("%a %H:%M").to_string();
-    Some(format!("the weekly login ended on {when}: approve the IB Key request on your phone"))
+    Some(format!("the weekly login ended on {when}"))
 }
 
 #[cfg(test)]

@@ -96,11 +96,28 @@ impl Paint {
     }
 }
 
+/// The words of a text; a command in backticks is one word, so that it can be copied whole.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut in_command = false;
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(last) if in_command => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+        in_command ^= word.matches('`').count() % 2 == 1;
+    }
+    words
+}
+
 /// Breaks a text into lines of at most `width` characters at its spaces; lines after the first are indented.
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in words(text) {
         let room = width.saturating_sub(indent);
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
             lines.push(std::mem::take(&mut line));
@@ -108,7 +125,7 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(&word);
     }
     lines.push(line);
     lines.join(&format!("\n{}", " ".repeat(indent)))
@@ -128,5 +145,6 @@ mod tests {
         assert_eq!(wrapped("one two three", 12, 4), "one two\n    three");
         assert_eq!(wrapped("unbreakable", 4, 2), "unbreakable");
         assert_eq!(wrapped("", 10, 2), "");
+        assert_eq!(wrapped("then `docker start ibga` or wait", 14, 0), "then\n`docker start ibga`\nor wait");
     }
 }

@@ -1,7 +1,7 @@
 //! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
 
 use clap::Args;
-use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::calendar::{Calendar, Exchange, Moment};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, Decision, Market, Outcome, Question, Rule};
 use ibga_core::report::Report;
@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &PreflightArgs) -> Exit {
     let mut flags = arguments.common.flags();
     arguments.judge.add_to(&mut flags);
     arguments.expect.add_to(&mut flags);
-    let judged = settings(&flags).and_then(|settings| judge(&settings, MarketHours::from_flag(arguments.judge.force)));
+    let judged = settings(&flags)
+        .and_then(|settings| judge(&settings, MarketHours::from_flag(arguments.judge.force), &here_and_now()));
     let judged = match judged {
         Ok(judged) => judged,
         Err(exit) => return exit,
@@ -74,26 +75,37 @@ pub(super) struct Judged {
     pub(super) report: Option<Report>,
     gateway: String,
     path: String,
-    now: Timestamp,
-    exchange: Exchange,
-    phase: &'static str,
-    next_open: Option<Timestamp>,
+    at: HereAndNow,
+    moment: Moment,
+    market: String,
+}
+
+/// The hour, and the zone in which this machine tells it.
+#[derive(Clone, Debug)]
+pub(super) struct HereAndNow {
+    pub(super) now: Timestamp,
+    pub(super) zone: TimeZone,
+}
+
+/// Asks the clock.
+pub(super) fn here_and_now() -> HereAndNow {
+    HereAndNow { now: clock::now(), zone: TimeZone::system() }
 }
 
 /// Judges the newest report. A fault of the settings ends it before anything is judged.
-pub(super) fn judge(settings: &Settings, hours: MarketHours) -> Result<Judged, Exit> {
+pub(super) fn judge(settings: &Settings, hours: MarketHours, at: &HereAndNow) -> Result<Judged, Exit> {
     let exchange: Exchange = settings
         .exchange
         .value
         .as_str()
         .parse()
         .map_err(|fault| usage_fault(&format!("{}: {fault}", settings.exchange.place)))?;
-    let now = clock::now();
+    let now = at.now;
     let calendar = Calendar::for_exchange(exchange);
     let moment = calendar.at(now);
     let days_left = calendar.coverage().zip(calendar.local_date(now)).map(|(coverage, date)| coverage.days_left(date));
     let chosen = if settings.exchange.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
-    let read = status_file::read(&settings.status_file, &trust(settings), &TimeZone::system());
+    let read = status_file::read(&settings.status_file, &trust(settings), &at.zone);
     let decision = gate::judge(&Question {
         gateway: settings.gateway.as_str(),
         path: &settings.status_file,
@@ -111,16 +123,20 @@ pub(super) fn judge(settings: &Settings, hours: MarketHours) -> Result<Judged, E
         report: read.ok(),
         gateway: settings.gateway.as_str().into(),
         path: settings.status_file.display().to_string(),
-        now,
-        exchange,
-        phase: moment.phase.code(),
-        next_open: moment.next_open,
+        market: gate::market_text(&moment, calendar.zone()),
+        moment,
+        at: at.clone(),
     })
 }
 
 impl Judged {
+    /// What the market does, in words.
+    pub(super) fn market(&self) -> &str {
+        &self.market
+    }
+
     /// What to do. A report that cannot be believed has no say in it.
-    fn remedies(&self) -> Vec<String> {
+    pub(super) fn remedies(&self) -> Vec<String> {
         let rules: Vec<Rule> = self.decision.failures().map(|check| check.rule).collect();
         let believed = !rules.iter().any(|rule| matches!(rule, Rule::Gateway | Rule::Fresh | Rule::NotFromFuture));
         let told = self.report.as_ref().and_then(|report| report.more.as_ref()?.remedy.clone());
@@ -167,14 +183,14 @@ impl Judged {
             "go": self.decision.is_go(),
             "gateway": self.gateway,
             "status_file": self.path,
-            "judged_at": self.now.to_string(),
+            "judged_at": self.at.now.to_string(),
             "reasons": reasons,
             "remedies": self.remedies(),
             "checks": checks,
             "market": {
-                "exchange": self.exchange.mic(),
-                "phase": self.phase,
-                "next_open": self.next_open.map(|instant| instant.to_string()),
+                "exchange": self.moment.exchange.mic(),
+                "phase": self.moment.phase.code(),
+                "next_open": self.moment.next_open.map(|instant| instant.to_string()),
             },
         })
     }
@@ -182,7 +198,7 @@ impl Judged {
     /// The one line of a log that tells of a no-go.
     pub(super) fn log_line(&self, command: &str) -> String {
         let reasons: Vec<String> = self.decision.failures().map(|check| printable(&check.text)).collect();
-        let at = self.now.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        let at = self.at.now.to_zoned(self.at.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
         format!("{at} ibga run: no-go, {command} was not started: {}", reasons.join("; "))
     }
 }

@@ -11,7 +11,7 @@ use ibga_core::report::Report;
 use ibga_core::status_file;
 use jiff::tz::TimeZone;
 
-use super::preflight::{MarketHours, judge, tell_no_go};
+use super::preflight::{MarketHours, here_and_now, judge, tell_no_go};
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, ProbeArgs, check as check_command, settings};
 use crate::check::{self, trust};
 use crate::output::{self, Output, printable};
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
         if arguments.refresh_status {
             refresh(&settings, output);
         }
-        match judge(&settings, MarketHours::from_flag(arguments.judge.force)) {
+        match judge(&settings, MarketHours::from_flag(arguments.judge.force), &here_and_now()) {
             Err(exit) => return exit,
             Ok(judged) if !judged.decision.is_go() => {
                 tell_no_go(&judged, &name, output);

@@ -2,18 +2,15 @@
 
 use clap::Args;
 use ibga_core::account::AccountId;
-use ibga_core::calendar::{Calendar, Exchange};
 use ibga_core::cause::{Cause, Status};
-use ibga_core::clock;
-use ibga_core::gate::{age_text, market_text};
+use ibga_core::gate::age_text;
 use ibga_core::report::{Details, PortState, Report};
 use ibga_core::transition::State;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::check::accounts;
-use super::preflight::{Judged, MarketHours, judge, pretty};
+use super::preflight::{HereAndNow, Judged, MarketHours, here_and_now, judge, pretty};
 use super::{CommonArgs, Exit, ExpectArgs, settings};
 use crate::check::log_lines;
 use crate::output::{Paint, printable, wrapped};
@@ -70,7 +67,8 @@ pub(super) fn run(arguments: &StatusArgs) -> Exit {
     flags.exchange.clone_from(&arguments.exchange);
     flags.container.clone_from(&arguments.container);
     arguments.expect.add_to(&mut flags);
-    let loaded = settings(&flags).and_then(|settings| Ok((judge(&settings, MarketHours::Kept)?, settings)));
+    let at = here_and_now();
+    let loaded = settings(&flags).and_then(|settings| Ok((judge(&settings, MarketHours::Kept, &at)?, settings)));
     let (judged, settings) = match loaded {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
@@ -78,8 +76,7 @@ pub(super) fn run(arguments: &StatusArgs) -> Exit {
     let page = Page {
         judged: &judged,
         settings: &settings,
-        now: clock::now(),
-        zone: TimeZone::system(),
+        at,
         shown: if arguments.show_accounts { Accounts::InFull } else { Accounts::Masked },
         logs: arguments.logs.then(|| log_lines(&settings, LOG_LINES)),
     };
@@ -100,8 +97,7 @@ type Logs = Result<(String, Vec<String>), String>;
 struct Page<'a> {
     judged: &'a Judged,
     settings: &'a Settings,
-    now: Timestamp,
-    zone: TimeZone,
+    at: HereAndNow,
     shown: Accounts,
     logs: Option<Logs>,
 }
@@ -125,9 +121,7 @@ impl Page<'_> {
             )),
         }
         lines.push(String::new());
-        if let Some(text) = self.market() {
-            lines.push(entry("Market", &text));
-        }
+        lines.push(entry("Market", self.judged.market()));
         self.agent(paint, &mut lines);
         self.log(&mut lines);
         lines.join("\n")
@@ -136,7 +130,7 @@ impl Page<'_> {
     fn report(&self, report: &Report, paint: Paint, lines: &mut Vec<String>) {
         let state = State::of(report).to_string();
         let word = if report.status == Status::Ready { paint.good(&state) } else { paint.bad(&state) };
-        let age = self.now.duration_since(report.timestamp).max(SignedDuration::ZERO);
+        let age = self.at.now.duration_since(report.timestamp).max(SignedDuration::ZERO);
         if let Some(more) = &report.more {
             lines.push(entry("Gateway", &printable(&format!("{} at {}", more.gateway, more.endpoint))));
         }
@@ -169,33 +163,31 @@ impl Page<'_> {
     }
 
     fn since(&self, since: Timestamp) -> String {
-        let lasted = self.now.duration_since(since);
+        let lasted = self.at.now.duration_since(since);
         if lasted.is_negative() {
             return String::new();
         }
-        format!(", since {} ({})", self.local(since), age_text(lasted))
+        let days = lasted.as_hours() / 24;
+        let format = if days < 6 { "%a %H:%M" } else { "%Y-%m-%d" };
+        format!(", since {} ({})", since.to_zoned(self.at.zone.clone()).strftime(format), age_text(lasted))
     }
 
     /// Until when a report may be believed, as this reader's limit has it.
     fn belief(&self, report: &Report) -> String {
         let limit = SignedDuration::try_from(self.settings.max_status_age).unwrap_or(SignedDuration::MAX);
         match report.timestamp.checked_add(limit) {
-            Ok(until) if until <= self.now => ", STALE".into(),
-            Ok(until) => format!(", to be believed until {}", until.to_zoned(self.zone.clone()).strftime("%H:%M:%S")),
+            Ok(until) if until <= self.at.now => ", STALE".into(),
+            Ok(until) => {
+                format!(", to be believed until {}", until.to_zoned(self.at.zone.clone()).strftime("%H:%M:%S"))
+            }
             Err(_) => String::new(),
         }
     }
 
     fn local(&self, instant: Timestamp) -> String {
-        let zoned = instant.to_zoned(self.zone.clone());
-        let today = zoned.date() == self.now.to_zoned(self.zone.clone()).date();
+        let zoned = instant.to_zoned(self.at.zone.clone());
+        let today = zoned.date() == self.at.now.to_zoned(self.at.zone.clone()).date();
         zoned.strftime(if today { "%H:%M:%S %:z" } else { "%Y-%m-%d %H:%M:%S %:z" }).to_string()
-    }
-
-    fn market(&self) -> Option<String> {
-        let exchange: Exchange = self.settings.exchange.value.as_str().parse().ok()?;
-        let calendar = Calendar::for_exchange(exchange);
-        Some(market_text(&calendar.at(self.now), calendar.zone()))
     }
 
     fn agent(&self, paint: Paint, lines: &mut Vec<String>) {
@@ -229,7 +221,7 @@ impl Page<'_> {
             if self.shown == Accounts::Masked {
                 report.accounts = Vec::new();
             }
-            let mut value: Value = serde_json::from_str(&report.to_json(&self.zone)).unwrap_or(Value::Null);
+            let mut value: Value = serde_json::from_str(&report.to_json(&self.at.zone)).unwrap_or(Value::Null);
             if self.shown == Accounts::Masked
                 && let (Some(field), Some(original)) = (value.get_mut("accounts"), &self.judged.report)
             {
@@ -237,7 +229,7 @@ impl Page<'_> {
             }
             value
         });
-        let age = self.judged.report.as_ref().map(|report| self.now.duration_since(report.timestamp).as_secs_f64());
+        let age = self.judged.report.as_ref().map(|report| self.at.now.duration_since(report.timestamp).as_secs_f64());
         document.insert("report".into(), report.unwrap_or(Value::Null));
         document.insert("age_seconds".into(), age.into());
         document.insert("preflight".into(), self.judged.document());
@@ -335,5 +327,55 @@ fn took(text: &str, more: Option<&Details>, stage: &str) -> String {
     match took {
         Some((_, ms)) => format!("{text:<36} {ms:>8.1} ms"),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::settings::{Flags, Sources};
+
+    const READY: &str = include_str!("../../tests/data/ready.json");
+    const SILENT: &str = include_str!("../../tests/data/api_silent.json");
+    const OLD: &str = include_str!("../../tests/data/ten_fields.json");
+
+    /// The page over a status file with this text, on a Monday at 09:30:04 in Hong Kong.
+    fn page(name: &str, report: Option<&str>, minutes_later: i64) -> String {
+        let folder = std::env::temp_dir().join(format!("ibga-status-page-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("status.json");
+        if let Some(text) = report {
+            ibga_core::status_file::write(&path, text, 0o600).expect("written");
+        }
+        let flags = Flags { status_file: path.to_str().map(str::to_owned), ..Flags::default() };
+        let nothing = |_: &Path, _: &[u32]| Ok(None);
+        let sources = Sources { environment: &|_| None, environment_names: vec![], read: &nothing, user_id: 0 };
+        let settings = Settings::load(&flags, &sources).expect("settings");
+        let zone = TimeZone::get("Asia/Hong_Kong").expect("a zone");
+        let now: Timestamp = "2026-11-23T01:30:04Z".parse().expect("an instant");
+        let at = HereAndNow { now: now + SignedDuration::from_mins(minutes_later), zone };
+        let judged = judge(&settings, MarketHours::Kept, &at).expect("judged");
+        let text =
+            Page { judged: &judged, settings: &settings, at, shown: Accounts::Masked, logs: None }.text(Paint::Plain);
+        std::fs::remove_dir_all(&folder).expect("removed");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        text.replace(path.to_str().expect("UTF-8"), "/tmp/status.json")
+    }
+
+    #[test]
+    fn pages() {
+        for (name, report, minutes_later) in [
+            ("ready", Some(READY), 0),
+            ("silent", Some(SILENT), 0),
+            ("stale", Some(READY), 15),
+            ("ten_fields", Some(OLD), 0),
+            ("missing", None, 0),
+        ] {
+            insta::assert_snapshot!(name, page(name, report, minutes_later));
+        }
     }
 }

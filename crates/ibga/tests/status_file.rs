@@ -1,0 +1,121 @@
+//! The status file as others meet it: existing readers, killed writers, two checks at once.
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Desk, Gateway, Ran};
+use ibga_sim::{Config, Scenario};
+
+/// What existing readers do: parse the time, drop its zone, compare it with the local clock.
+const OLD_READER: &str = r#"
+import json, sys
+from datetime import datetime
+data = json.load(open(sys.argv[1]))
+fields = ["status", "ready_to_trade", "container", "port", "connected", "authenticated", "accounts", "error", "timestamp", "check_type"]
+assert list(data)[:10] == fields, list(data)
+age = (datetime.now() - datetime.fromisoformat(data["timestamp"]).replace(tzinfo=None)).total_seconds()
+assert 0 <= age < 60, age
+assert data["ready_to_trade"] is True and data["status"] == "ready" and data["accounts"] == ["DU1234567"]
+"#;
+
+#[test]
+fn an_existing_python_reader_is_content() {
+    let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));
+    for zone in ["Asia/Hong_Kong", "America/New_York", "UTC", "Asia/Kolkata"] {
+        let port = gateway.address.port().to_string();
+        let mut check = desk.command(&["check", "--port", &port]);
+        assert!(check.env("TZ", zone).output().expect("starts").status.success());
+        let mut reader = Command::new("python3");
+        reader.args(["-c", OLD_READER]).arg(desk.status_file()).env("TZ", zone);
+        let ran = Ran::from(reader.output().expect("python3 starts"));
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{zone}");
+    }
+}
+
+#[test]
+fn a_killed_writer_leaves_a_whole_file_and_the_next_one_tidies_up() {
+    let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));
+    let port = gateway.address.port().to_string();
+    let arguments = ["check", "--port", &port, "--settle", "0ms"];
+    assert_eq!(desk.run(&arguments).code, Some(0));
+    for round in 0..60 {
+        let mut child = desk.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        // Spread over the whole life of a check, which takes some ten milliseconds.
+        let (sender, moment) = std::sync::mpsc::channel::<()>();
+        let _ = moment.recv_timeout(Duration::from_micros(400 * round));
+        drop(sender);
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert_eq!(desk.status()["status"], "ready", "round {round}");
+    }
+    assert_eq!(desk.run(&arguments).code, Some(0));
+    let names: Vec<_> =
+        std::fs::read_dir(&desk.folder).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["status.json"]);
+}
+
+#[test]
+fn a_second_check_waits_for_the_first_and_takes_over_its_result() {
+    let desk = Desk::new();
+    let gateway = Gateway::start(Config { delay: Duration::from_millis(200), ..Config::default() });
+    let port = gateway.address.port().to_string();
+    let spawn = |arguments: &[&str]| {
+        let mut command = desk.command(&[&["check", "--port", &port, "--json"], arguments].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+    };
+    let same = [spawn(&[]), spawn(&[]), spawn(&[])].map(|child| Ran::from(child.wait_with_output().expect("ends")));
+    assert!(same.iter().all(|ran| ran.code == Some(0) && ran.json() == same[0].json()), "{same:?}");
+    let taken_over = same.iter().filter(|ran| ran.err.contains("another process was probing already")).count();
+    assert_eq!((taken_over, gateway.count("connected")), (2, 1));
+    // Whoever expects something else looks for himself, but not at the same time.
+    let other =
+        [spawn(&[]), spawn(&["--expect-mode", "live"])].map(|child| Ran::from(child.wait_with_output().expect("ends")));
+    let causes = [&other[0], &other[1]].map(|ran| ran.json()["cause"].clone());
+    assert_eq!(causes, ["ready", "wrong_mode"]);
+    assert_eq!(gateway.count("connected"), 3);
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_not_ready() {
+    let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));
+    let ran = desk.check(gateway.address, &["--status-file", "/nonexistent/folder/status.json"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("cannot write /nonexistent/folder/status.json: "), "{}", ran.err);
+    assert!(ran.err.contains("create its folder: mkdir -p /nonexistent/folder"), "{}", ran.err);
+}
+
+#[test]
+fn changes_are_told() {
+    let desk = Desk::new();
+    let ready = Gateway::start(Config::default());
+    let lines = |ran: Ran| {
+        ran.err
+            .lines()
+            .filter(|line| line.contains("changed") || line.contains("first"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(desk.check(ready.address, &[])), ["first report: ready"]);
+    assert_eq!(lines(desk.check(ready.address, &[])), [""; 0]);
+    let silent = Gateway::playing(Scenario::PaperDisclaimer);
+    let changed = lines(desk.check(silent.address, &[]));
+    assert_eq!(changed, ["changed: ready -> error (paper_disclaimer), after 0 s"]);
+}
+
+#[test]
+fn account_ids_are_masked_everywhere_but_in_the_file() {
+    let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));
+    let check = desk.check(gateway.address, &["-v", "--expect-account", "U7654321", "--expect-mode", "paper"]);
+    let preflight = desk.run(&["preflight", "--expect-account", "U7654321"]);
+    let status = desk.run(&["status"]);
+    let status_json = desk.run(&["status", "--json"]);
+    for ran in [&check, &preflight, &status, &status_json] {
+        for id in ["DU1234567", "U7654321"] {
+            assert!(!ran.out.contains(id) && !ran.err.contains(id), "{ran:?}");
+        }
+    }
+    assert_eq!(desk.status()["accounts"][0], "DU1234567");
+    assert!(desk.run(&["status", "--show-accounts"]).out.contains("DU1234567"));
+}
