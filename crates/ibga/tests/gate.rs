@@ -1,5 +1,7 @@
 //! Preflight and run through the real binary: what is believed, what starts, and what the agent gets.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
+
 mod common;
 
 use std::io::Write;
@@ -48,7 +50,7 @@ fn what_is_believed() {
         ("half", fresh().split_at(80).0.into(), vec![], vec!["status_unreadable"]),
         ("too long", format!("{}{}", fresh(), " ".repeat(65_536)), vec![], vec!["status_unreadable"]),
         ("without a field", fresh().replace("\"port\": \"open\", ", ""), vec![], vec!["status_unreadable"]),
-        ("a time that is none", fresh().replace("T", "t?"), vec![], vec!["status_unreadable"]),
+        ("a time that is none", fresh().replace('T', "t?"), vec![], vec!["status_unreadable"]),
         ("contradiction", fresh().replace("\"ready\"", "\"error\""), vec![], vec!["not_ready"]),
         ("no accounts", fresh().replace("\"DU1234567\"", ""), vec![], vec!["not_ready", "not_authenticated"]),
         ("wrong account", fresh(), vec!["--expect-account", "U7654321"], vec!["unexpected_login"]),

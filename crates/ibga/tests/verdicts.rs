@@ -1,5 +1,7 @@
 //! Every scenario of the simulated gateway, checked by the real binary: status, cause, exit code, status file and time.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail their test")]
+
 mod common;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use clap::Args;
 use ibga_core::account::AccountId;
 use ibga_core::cause::{Cause, Status};
-use ibga_core::gate::age_text;
+use ibga_core::gate::{Rule, age_text};
 use ibga_core::report::{Details, PortState, Report};
 use ibga_core::transition::State;
 use jiff::{SignedDuration, Timestamp};
@@ -129,7 +129,9 @@ impl Page<'_> {
 
     fn report(&self, report: &Report, paint: Paint, lines: &mut Vec<String>) {
         let state = State::of(report).to_string();
-        let word = if report.status == Status::Ready { paint.good(&state) } else { paint.bad(&state) };
+        let outdated = self.is_stale();
+        let state = if outdated { format!("{state} (STALE)") } else { state };
+        let word = if report.status == Status::Ready && !outdated { paint.good(&state) } else { paint.bad(&state) };
         let age = self.at.now.duration_since(report.timestamp).max(SignedDuration::ZERO);
         if let Some(more) = &report.more {
             lines.push(entry("Gateway", &printable(&format!("{} at {}", more.gateway, more.endpoint))));
@@ -154,7 +156,6 @@ impl Page<'_> {
             lines.push(entry("Error", &printable(error)));
         }
         if let Some(more) = &report.more {
-            lines.extend(more.remedy.iter().map(|remedy| entry("To do", &printable(remedy))));
             lines.extend(more.warnings.iter().map(|warning| entry("Warning", &printable(warning))));
         }
         if lines.last().is_some_and(String::is_empty) {
@@ -172,15 +173,18 @@ impl Page<'_> {
         format!(", since {} ({})", since.to_zoned(self.at.zone.clone()).strftime(format), age_text(lasted))
     }
 
+    fn is_stale(&self) -> bool {
+        self.judged.decision.failures().any(|check| matches!(check.rule, Rule::Fresh | Rule::NotFromFuture))
+    }
+
     /// Until when a report may be believed, as this reader's limit has it.
     fn belief(&self, report: &Report) -> String {
         let limit = SignedDuration::try_from(self.settings.max_status_age).unwrap_or(SignedDuration::MAX);
         match report.timestamp.checked_add(limit) {
-            Ok(until) if until <= self.at.now => ", STALE".into(),
-            Ok(until) => {
+            Ok(until) if !self.is_stale() => {
                 format!(", to be believed until {}", until.to_zoned(self.at.zone.clone()).strftime("%H:%M:%S"))
             }
-            Err(_) => String::new(),
+            _ => String::new(),
         }
     }
 
@@ -198,6 +202,12 @@ impl Page<'_> {
         lines.push(format!("{:<INDENT$}{}", "Agent", paint.bad("would not start now")));
         for check in self.judged.decision.failures() {
             lines.push(format!("{}- {}", " ".repeat(INDENT), wrapped(&printable(&check.text), WIDTH, INDENT + 2)));
+        }
+        for remedy in self.judged.remedies() {
+            // Reasons that are numbered stand below each other.
+            let remedy = printable(&remedy);
+            let names = std::iter::once("To do").chain(std::iter::repeat(""));
+            lines.extend(names.zip(steps(&remedy)).map(|(name, step)| entry(name, step)));
         }
     }
 
@@ -244,6 +254,19 @@ impl Page<'_> {
         }
         pretty(&Value::Object(document))
     }
+}
+
+/// `1) one; 2) two` as two texts; anything else as one.
+fn steps(text: &str) -> Vec<&str> {
+    let mut steps = Vec::new();
+    let mut rest = text;
+    for number in 2.. {
+        let Some((step, _)) = rest.split_once(&format!("; {number}) ")) else { break };
+        steps.push(step);
+        rest = rest.get(step.len() + 2..).unwrap_or_default();
+    }
+    steps.push(rest);
+    steps
 }
 
 fn entry(name: &str, text: &str) -> String {
