@@ -1,7 +1,5 @@
 //! The status file as others meet it: existing readers, killed writers, two checks at once.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
-
 mod common;
 
 use std::process::{Command, Stdio};

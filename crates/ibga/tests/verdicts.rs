@@ -1,6 +1,11 @@
 //! Every scenario of the simulated gateway, checked by the real binary: status, cause, exit code, status file and time.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail their test")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests fail their test, and the table is shown"
+)]
 
 mod common;
 
