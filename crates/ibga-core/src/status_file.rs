@@ -1,18 +1,17 @@
 //! The status file on disk: written whole or not at all, read only where it can be believed. What it means is [`crate::report`]'s
 //! and [`crate::gate`]'s. No fsync: a report is worthless after minutes, and whatever a power cut leaves behind is refused.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::geteuid;
 
 use crate::report::{Report, ReportError};
 use crate::secure_file::{self, ReadError, Trust};
-
-/// The most leftovers of killed writers that one write looks at.
-const DIRECTORY_ENTRIES_MAX: usize = 10_000;
 
 /// Why there is no report to judge.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +64,6 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    remove_leftovers(folder, name);
     let (temporary, mut file) = create_temporary(folder, name)?;
     let written = fill(&mut file, text, mode).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -80,36 +78,30 @@ fn fill(file: &mut File, text: &str, mode: u32) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// A new file beside the target. The name carries the process, and a number in case two containers share the folder.
+/// A file beside the target, locked and empty. Its name is always the same, so that what a killed writer left behind is used
+/// up by the next one, without searching the folder. Whoever finds it locked, which takes two writers at the same moment that do
+/// not know of each other, takes a name of his own.
 fn create_temporary(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     let pid = std::process::id();
-    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-    for number in 0..16 {
-        let path = folder.join(format!(".{name}.{pid}-{number}.tmp"));
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => last = fault,
-            Err(fault) => return Err(fault),
+    for name in [format!(".{name}.tmp"), format!(".{name}.{pid}.tmp")] {
+        let path = folder.join(name);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.uid() != geteuid().as_raw() || metadata.nlink() > 1 {
+            return Err(io::Error::other(format!("{} is in the way: remove it", path.display())));
+        }
+        // Between opening and locking it may have become the target of another writer.
+        let still_there = |locked: &File| {
+            let (here, there) = (locked.metadata(), fs::symlink_metadata(&path));
+            here.is_ok_and(|here| there.is_ok_and(|there| (here.dev(), here.ino()) == (there.dev(), there.ino())))
+        };
+        if file.try_lock().is_ok() && still_there(&file) {
+            file.set_len(0)?;
+            return Ok((path, file));
         }
     }
-    Err(last)
-}
-
-/// Removes what writers left behind that were killed halfway: files of this naming, of this user, whose process is gone.
-fn remove_leftovers(folder: &Path, name: &str) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    let prefix = format!(".{name}.");
-    for entry in entries.flatten().take(DIRECTORY_ENTRIES_MAX) {
-        let file_name = entry.file_name();
-        let writer = file_name
-            .to_str()
-            .and_then(|text| text.strip_prefix(&prefix)?.strip_suffix(".tmp")?.split('-').next()?.parse().ok());
-        let Some(pid) = writer.and_then(rustix::process::Pid::from_raw) else { continue };
-        let gone = rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-        if gone && entry.metadata().is_ok_and(|there| there.uid() == rustix::process::geteuid().as_raw()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    Err(io::Error::other("other writers are at it all the time"))
 }
 
 #[cfg(test)]
@@ -160,21 +152,38 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_of_dead_writers_go_and_others_stay() {
+    fn what_a_killed_writer_left_is_used_up_by_the_next() {
         let folder = folder("leftovers");
-        // The largest process id of a 64-bit Linux is 2^22, so that nobody has this one.
-        let alive = std::process::id();
-        let others =
-            [format!(".status.json.{alive}-0.tmp"), ".other.json.4999999-0.tmp".into(), ".status.json.x.tmp".into()];
-        for name in
-            others.iter().map(String::as_str).chain([".status.json.4999999-0.tmp", ".status.json.4999999-3.tmp"])
-        {
-            fs::write(folder.join(name), "half").expect("a file");
-        }
+        fs::write(folder.join(".status.json.tmp"), "half of a longer report").expect("a file");
         write(&folder.join("status.json"), "report", 0o600).expect("written");
-        let mut expected: Vec<String> = others.into_iter().chain(["status.json".into()]).collect();
-        expected.sort();
-        assert_eq!(names(&folder), expected);
+        assert_eq!(secure_file::read(&folder.join("status.json"), &Trust::default()), Ok("report".into()));
+        assert_eq!(names(&folder), ["status.json"]);
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_writer_at_work_is_not_disturbed() {
+        let folder = folder("at-work");
+        let path = folder.join("status.json");
+        let (_, other) = create_temporary(&folder, "status.json").expect("a file");
+        write(&path, "mine", 0o600).expect("written");
+        assert_eq!(secure_file::read(&path, &Trust::default()), Ok("mine".into()));
+        drop(other);
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn what_lies_in_the_way_is_not_followed() {
+        let folder = folder("in-the-way");
+        let (path, planted) = (folder.join("status.json"), folder.join(".status.json.tmp"));
+        let victim = folder.join("victim");
+        fs::write(&victim, "untouched").expect("a file");
+        std::os::unix::fs::symlink(&victim, &planted).expect("a link");
+        assert!(write(&path, "report", 0o600).is_err());
+        fs::remove_file(&planted).expect("removed");
+        fs::hard_link(&victim, &planted).expect("a link");
+        assert!(write(&path, "report", 0o600).is_err());
+        assert_eq!(secure_file::read(&victim, &Trust::default()), Ok("untouched".into()));
         fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -178,9 +178,28 @@ impl Desk {
                 gateway(&|| vec![message::config(request_id, read_only, context.port)])
             }
             // Requests that ask for nothing back: cancellations, the log level, binding of orders, the market data type.
-            2 | 6 | 11 | 13..=15 | 23 | 25 | 51 | 56 | 57 | 59 | 63 | 64 | 70 | 75 | 77 | 89 | 90 | 93 | 95 | 98 => {
-                (Answer::Silent, vec![])
-            }
+            2
+            | 6
+            | 11
+            | 13..=15
+            | 23
+            | 25
+            | 51
+            | 56
+            | 57
+            | 59
+            | 63
+            | 64
+            | 70
+            | 75
+            | 77
+            | 89
+            | 90
+            | 93
+            | 95
+            | 98
+            | 106
+            | 107 => (Answer::Silent, vec![]),
             1 | 10 | 20 | 50 | 87 | 88 | 96 | 97 => match context.behaviour.data_error {
                 Some((code, text)) => (Answer::Refused, vec![error(request_id, code, text)]),
                 None => (Answer::Unknown, vec![]),
@@ -204,7 +223,8 @@ pub(crate) fn accounts(step: &crate::behaviour::Step, config: &Config) -> Option
 /// What a master client gets before its session opens.
 pub(crate) fn replays(version: ServerVersion, config: &Config, account_ready: &str) -> Vec<Message> {
     let first = names(config).first().copied().unwrap_or_default();
-    let mut messages = vec![message::order_status(version, 7, 12, "100"), message::open_orders_end()];
+    let mut messages: Vec<Message> = message::open_order(version, first).into_iter().collect();
+    messages.extend([message::order_status(version), message::open_orders_end()]);
     messages.extend(
         values(account_ready).map(|(key, value, currency)| message::account_value(key, value, currency, first)),
     );

@@ -24,28 +24,34 @@ struct Hours {
     time_zone: &'static str,
     /// The same zone's IANA name.
     iana: &'static str,
-    /// Every session of a weekday; the first day's offset, start, end.
-    trading: &'static [(i8, &'static str, &'static str)],
-    liquid: &'static [(i8, &'static str, &'static str)],
+    /// Start and end of each session of a day. One that ends before it starts ends on the next day.
+    trading: &'static [(&'static str, &'static str)],
+    liquid: &'static [(&'static str, &'static str)],
+    /// The days on which no session starts.
+    closed: [Weekday; 2],
 }
 
 const FOREX: Hours = Hours {
     time_zone: "US/Eastern",
     iana: "America/New_York",
-    trading: &[(-1, "1715", "1700")],
-    liquid: &[(-1, "1715", "1700")],
+    trading: &[("1715", "1700")],
+    liquid: &[("1715", "1700")],
+    closed: [Weekday::Friday, Weekday::Saturday],
 };
+/// IBKR's liquid hours of Hong Kong include the closing auction.
 const HONG_KONG: Hours = Hours {
     time_zone: "Hongkong",
     iana: "Asia/Hong_Kong",
-    trading: &[(0, "0930", "1200"), (0, "1300", "1600")],
-    liquid: &[(0, "0930", "1200"), (0, "1300", "1600")],
+    trading: &[("0930", "1200"), ("1300", "1610")],
+    liquid: &[("0930", "1200"), ("1300", "1610")],
+    closed: [Weekday::Saturday, Weekday::Sunday],
 };
 const UNITED_STATES: Hours = Hours {
     time_zone: "US/Eastern",
     iana: "America/New_York",
-    trading: &[(0, "0400", "2000")],
-    liquid: &[(0, "0930", "1600")],
+    trading: &[("0400", "2000")],
+    liquid: &[("0930", "1600")],
+    closed: [Weekday::Saturday, Weekday::Sunday],
 };
 
 static EUR_USD: Instrument = Instrument {
@@ -66,7 +72,7 @@ static TENCENT: Instrument = Instrument {
     trading_class: "700",
     hours: &HONG_KONG,
 };
-static APPLE: Instrument = Instrument {
+pub(crate) static APPLE: Instrument = Instrument {
     contract_id: 265_598,
     symbol: "AAPL",
     security_type: "STK",
@@ -166,26 +172,27 @@ fn written(contract_id: i32, contract: Contract, hours: &Hours, now: Timestamp) 
         contract,
         contract_id,
         time_zone: hours.time_zone.to_owned(),
-        trading_hours: week(today, hours.trading),
-        liquid_hours: week(today, hours.liquid),
+        trading_hours: week(today, hours, hours.trading),
+        liquid_hours: week(today, hours, hours.liquid),
     }
 }
 
-/// The sessions of six days in IBKR's notation.
-fn week(today: Date, sessions: &[(i8, &str, &str)]) -> String {
-    let days = (0..6_i64).filter_map(|ahead| today.checked_add(ahead.days()).ok());
-    days.map(|day| {
-        if matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) {
+/// The sessions of six days in IBKR's notation, with one that began yesterday and still runs.
+fn week(today: Date, hours: &Hours, sessions: &[(&str, &str)]) -> String {
+    let runs_overnight = sessions.iter().any(|(start, end)| end < start);
+    let first = if runs_overnight { -1_i64 } else { 0 };
+    let days = (first..6).filter_map(|ahead| today.checked_add(ahead.days()).ok());
+    let day = |day: Date| {
+        if hours.closed.contains(&day.weekday()) {
             return format!("{}:CLOSED", day.strftime("%Y%m%d"));
         }
-        let one = |(offset, start, end): &(i8, &str, &str)| {
-            let first = day.checked_add(i64::from(*offset).days()).unwrap_or(day);
-            format!("{}:{start}-{}:{end}", first.strftime("%Y%m%d"), day.strftime("%Y%m%d"))
+        let session = |(start, end): &(&str, &str)| {
+            let last = if end < start { day.tomorrow().unwrap_or(day) } else { day };
+            format!("{}:{start}-{}:{end}", day.strftime("%Y%m%d"), last.strftime("%Y%m%d"))
         };
-        sessions.iter().map(one).collect::<Vec<_>>().join(",")
-    })
-    .collect::<Vec<_>>()
-    .join(";")
+        sessions.iter().map(session).collect::<Vec<_>>().join(";")
+    };
+    days.map(day).collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]
@@ -213,12 +220,14 @@ mod tests {
              20261123:0930-20261123:1600;20261124:0930-20261124:1600"
         );
         let forex = ask("EUR", "CASH", "IDEALPRO", "USD").expect("known");
-        assert!(
-            forex.trading_hours.starts_with("20261118:1715-20261119:1700;20261119:1715-20261120:1700;20261121:CLOSED")
+        assert_eq!(
+            forex.trading_hours,
+            "20261118:1715-20261119:1700;20261119:1715-20261120:1700;20261120:CLOSED;20261121:CLOSED;\
+             20261122:1715-20261123:1700;20261123:1715-20261124:1700;20261124:1715-20261125:1700"
         );
         let tencent = ask("700", "STK", "SEHK", "HKD").expect("known");
         assert_eq!(tencent.time_zone, "Hongkong");
-        assert!(tencent.trading_hours.starts_with("20261119:0930-20261119:1200,20261119:1300-20261119:1600;"));
+        assert!(tencent.liquid_hours.starts_with("20261119:0930-20261119:1200;20261119:1300-20261119:1610;20261120:"));
     }
 
     #[test]

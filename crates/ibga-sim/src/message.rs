@@ -7,7 +7,7 @@ use ibga_tws::proto::MessageWriter;
 use ibga_tws::reply::Reply;
 use ibga_tws::request::{Encoding, encode_message};
 
-use crate::fixture::{Holding, Instrument};
+use crate::fixture::{self, Holding, Instrument};
 
 /// Executions are protobuf from the first binary version on.
 const EXECUTIONS: ServerVersion = ServerVersion::BINARY_IDS;
@@ -116,22 +116,87 @@ pub(crate) fn executions_end(request_id: i32) -> Message {
     body(55, EXECUTIONS, text.field(1).field(request_id), protobuf.int(1, request_id.into()))
 }
 
-/// The state of an order that waits.
-pub(crate) fn order_status(version: ServerVersion, order_id: i32, client_id: i32, quantity: &str) -> Message {
+/// The one open order there is: a limit order of another client.
+const ORDER_ID: i32 = 7;
+const ORDER_CLIENT_ID: i32 = 12;
+const ORDER_PERMANENT_ID: i32 = 1_700_000_001;
+
+/// The text of that order up to its account and after it, by the versions that have each part; `|` ends a field.
+const OPEN_ORDER_HEAD: &str = "7|265598|AAPL|STK||0.0|||SMART|USD|AAPL|NMS|BUY|100|LMT|150.0|0.0|GTC||";
+const OPEN_ORDER_TAIL: &[(std::ops::Range<u32>, &str)] = &[
+    // Open or close to the allocation: the client and the permanent id among them.
+    (145..201, "O|0||12|1700000001|0|0|0.0||||||"),
+    // The allocation profile, since given up.
+    (145..177, "|"),
+    // Model to volatility.
+    (145..201, "|||||0||-1|0||||||"),
+    (145..201, "|0|0|0||3|0|0||0|0||0|||"),
+    // Reference price to algorithm.
+    (145..201, "0|0||||||0|0|0|||||0||IB|0|0||"),
+    // State, margins, commission.
+    (145..201, "0|0|Submitted||||||||||||||"),
+    // Margins outside regular hours, allocations.
+    (195..201, "||||||||||||0|"),
+    // Warning, randomizing, conditions, adjustments, soft dollars, cash quantity.
+    (145..201, "|0|0|0||||||||0||||0|"),
+    (145..201, "0|0|"),
+    (148..201, "0|"),
+    (151..201, "0|"),
+    (158..201, "|"),
+    (160..201, "|"),
+    (162..201, "0|"),
+    (170..201, "|||||"),
+    (183..201, "|"),
+    (184..201, "0|"),
+    (185..201, "|"),
+    (189..201, "0|"),
+    (193..201, "||"),
+    (198..201, "|"),
+    (199..201, "0|"),
+];
+
+/// An order that waits. Not written for the few versions whose layout is not known here.
+pub(crate) fn open_order(version: ServerVersion, account: &str) -> Option<Message> {
+    if version < ServerVersion(145) {
+        return None;
+    }
+    // The mixed dialect below protobuf orders keeps the last text layout.
+    let layout = version.0.min(ServerVersion::TEXT_MAX.0);
+    let tail = OPEN_ORDER_TAIL.iter().filter(|(versions, _)| versions.contains(&layout)).map(|(_, fields)| *fields);
+    let text = format!("{OPEN_ORDER_HEAD}{account}|{}", tail.collect::<String>()).replace('|', "\0");
+    let order = MessageWriter::default()
+        .int(1, ORDER_CLIENT_ID.into())
+        .int(2, ORDER_ID.into())
+        .int(3, ORDER_PERMANENT_ID.into())
+        .bytes(5, "BUY")
+        .bytes(6, "100")
+        .bytes(8, "LMT")
+        .double(9, 150.0)
+        .bytes(11, "GTC")
+        .bytes(12, account)
+        .finish();
+    let state = MessageWriter::default().bytes(1, "Submitted").finish();
+    let mut protobuf = MessageWriter::default();
+    protobuf.int(1, ORDER_ID.into()).bytes(2, contract(&fixture::APPLE)).bytes(3, order).bytes(4, state);
+    Some(Message::Body(Body { id: 5, protobuf_from: ORDERS, text: text.into_bytes(), protobuf: protobuf.finish() }))
+}
+
+/// The state of that order.
+pub(crate) fn order_status(version: ServerVersion) -> Message {
     let mut text = FieldWriter::default();
     // The version field went and the cap price came at once.
     let capped = version >= ServerVersion(131);
     if !capped {
         text.field(6);
     }
-    text.field(order_id).field("Submitted").field(0).field(quantity).field("0.0").field(1_700_000_001).field(0);
-    text.field("0.0").field(client_id).blank(1);
+    text.field(ORDER_ID).field("Submitted").field(0).field(100).field("0.0").field(ORDER_PERMANENT_ID).field(0);
+    text.field("0.0").field(ORDER_CLIENT_ID).blank(1);
     if capped {
         text.field("0.0");
     }
     let mut protobuf = MessageWriter::default();
-    protobuf.int(1, order_id.into()).bytes(2, "Submitted").bytes(3, "0").bytes(4, quantity).double(5, 0.0);
-    protobuf.int(6, 1_700_000_001).int(9, client_id.into());
+    protobuf.int(1, ORDER_ID.into()).bytes(2, "Submitted").bytes(3, "0").bytes(4, "100").double(5, 0.0);
+    protobuf.int(6, ORDER_PERMANENT_ID.into()).int(9, ORDER_CLIENT_ID.into());
     body(3, ORDERS, &mut text, &mut protobuf)
 }
 

@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -93,10 +94,9 @@ impl GatewayLock {
         text.trim().parse().ok().map(Purpose)
     }
 
-    fn write_purpose(&mut self, purpose: Purpose) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        writeln!(self.file, "{}", purpose.0)
+    /// Always of the same length, so that one write is enough.
+    fn write_purpose(&self, purpose: Purpose) -> io::Result<()> {
+        self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)
     }
 }
 
