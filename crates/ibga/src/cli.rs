@@ -45,8 +45,8 @@ impl From<Exit> for ExitCode {
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga simulate --port 4002 &               a gateway to try everything against
-  ibga check --port 4002                    is it ready? writes /tmp/ibga-status.json
+  ibga simulate -- ibga check               try it without an account, against a simulated gateway
+  ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- agent.py     start it only then
 
@@ -205,7 +205,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
-        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Simulate(arguments) => return simulate::run(&arguments),
     };
     exit.into()
 }

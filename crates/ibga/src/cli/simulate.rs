@@ -1,27 +1,35 @@
 //! `ibga simulate`: a simulated gateway with scripted faults, to try everything against without an account.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::Args;
 use ibga_core::account::AccountId;
 use ibga_sim::{Config, Proxy, Scenario, Simulator};
 use jiff::SignedDuration;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::Exit;
-use crate::output;
+use crate::output::{self, printable};
 
 const AFTER_HELP: &str = "\
 Examples:
   ibga simulate                                              a healthy paper gateway at port 4002
+  ibga simulate --scenario api_silent -- ibga check          a gateway for as long as a command runs
   ibga simulate --port 4000 --scenario logged_out --proxy ibga-socat --ready-after 30s
   ibga simulate --scenario broker_link_down --server-version 222
   ibga simulate --list                                       all scenarios
 
 One JSON object per event goes to standard output; the first, `listening`, before any client can come.
-It runs until it is interrupted. Exit codes: 0, 1 if it cannot listen, 2 wrong usage.";
+It runs until it is interrupted. With a command it runs for as long as that does, tells it IBKR_HOST and IBKR_PORT,
+leaves standard output to it and ends with its exit code.
+Exit codes: 0, 1 if it cannot listen, 2 wrong usage; else the command's own, 126 or 127.";
 
 /// Simulate a gateway, healthy or with a fault
 #[derive(Debug, Args)]
@@ -63,6 +71,9 @@ pub(super) struct SimulateArgs {
     /// Zone in the hello, as free text
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
+    /// A command to run against the gateway
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
 }
 
 fn signed_duration(text: &str) -> Result<SignedDuration, String> {
@@ -73,7 +84,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed_duration(text)?).map_err(|_| "less than nothing; write a positive time".into())
 }
 
-pub(super) fn run(arguments: &SimulateArgs) -> Exit {
+pub(super) fn run(arguments: &SimulateArgs) -> ExitCode {
     if arguments.list {
         let width = Scenario::ALL.iter().map(|scenario| scenario.name().len()).max().unwrap_or_default();
         for scenario in Scenario::ALL {
@@ -81,16 +92,15 @@ pub(super) fn run(arguments: &SimulateArgs) -> Exit {
                 break;
             }
         }
-        return Exit::Yes;
+        return Exit::Yes.into();
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
-        Ok(runtime) => runtime,
+    match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime.block_on(serve(arguments)),
         Err(fault) => {
             output::fault(&format!("cannot start: {fault}"));
-            return Exit::No;
+            Exit::No.into()
         }
-    };
-    runtime.block_on(serve(arguments.config()))
+    }
 }
 
 impl SimulateArgs {
@@ -112,36 +122,85 @@ impl SimulateArgs {
     }
 }
 
-/// Passes the events on until the process is told to end, or nobody reads them any more.
-async fn serve(config: Config) -> Exit {
+/// Simulates until told to end.
+async fn serve(arguments: &SimulateArgs) -> ExitCode {
     let signals =
         signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
     let (mut interrupt, mut terminate) = match signals {
         Ok(signals) => signals,
         Err(fault) => {
             output::fault(&format!("cannot listen for signals: {fault}"));
-            return Exit::No;
+            return Exit::No.into();
         }
     };
-    let mut simulator = match Simulator::start(config).await {
+    let mut simulator = match Simulator::start(arguments.config()).await {
         Ok(simulator) => simulator,
         Err(fault) => {
             output::fault(&fault.to_string());
-            return Exit::No;
+            return Exit::No.into();
         }
     };
-    loop {
+    let mut command = match Running::start(&arguments.command, simulator.address()) {
+        Ok(command) => command,
+        Err(exit) => return exit.into(),
+    };
+    let code = loop {
         tokio::select! {
             event = simulator.events().next() => {
-                let Some(line) = event.and_then(|event| serde_json::to_string(&event).ok()) else { break };
-                if writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush()).is_err() {
-                    break;
+                let Some(line) = event.and_then(|event| serde_json::to_string(&event).ok()) else { break Exit::No.into() };
+                let written = || writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
+                if command.is_none() && written().is_err() {
+                    break Exit::Yes.into();
                 }
             }
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            code = ended(&mut command) => break code,
+            // The terminal tells the command too; its end is awaited.
+            _ = interrupt.recv() => if command.is_none() { break Exit::Yes.into() },
+            _ = terminate.recv() => match &command {
+                Some(command) => command.terminate(),
+                None => break Exit::Yes.into(),
+            },
         }
-    }
+    };
     simulator.stop().await;
-    Exit::Yes
+    code
+}
+
+/// The command that runs against the gateway.
+struct Running {
+    pid: Pid,
+    code: oneshot::Receiver<ExitCode>,
+}
+
+impl Running {
+    /// Starts the command, if there is one. Waiting for it takes a thread.
+    fn start(command: &[OsString], gateway: SocketAddr) -> Result<Option<Self>, Exit> {
+        let Some((program, arguments)) = command.split_first() else { return Ok(None) };
+        let mut command = Command::new(program);
+        command.args(arguments).env("IBKR_HOST", gateway.ip().to_string()).env("IBKR_PORT", gateway.port().to_string());
+        let mut child = command.spawn().map_err(|fault| {
+            output::fault(&format!("cannot start {}: {fault}", printable(&program.to_string_lossy())));
+            if fault.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotExecutable }
+        })?;
+        let pid = Pid::from_child(&child);
+        let (sender, code) = oneshot::channel();
+        std::thread::spawn(move || {
+            // A command that was killed ends as a shell says it: 128 and the signal.
+            let code = child.wait().ok().and_then(|status| status.code().or_else(|| Some(128 + status.signal()?)));
+            let _ = sender.send(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into());
+        });
+        Ok(Some(Self { pid, code }))
+    }
+
+    fn terminate(&self) {
+        let _ = kill_process(self.pid, Signal::TERM);
+    }
+}
+
+/// The end of the command; never, if there is none.
+async fn ended(command: &mut Option<Running>) -> ExitCode {
+    match command {
+        Some(command) => (&mut command.code).await.unwrap_or_else(|_| Exit::No.into()),
+        None => std::future::pending().await,
+    }
 }
