@@ -3,16 +3,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// The longest id that is kept; IBKR's have eight or nine characters.
 const ID_CHARS_MAX: usize = 32;
 
 /// The most accounts of one login that are kept, so that a report stays within the status file's size limit.
-const ACCOUNTS_MAX: usize = 1_000;
+const ACCOUNTS_MAX: usize = 500;
 
 /// One IBKR account id, such as `DU1234567`. `Debug` and `Display` are masked.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(String);
 
 impl AccountId {
@@ -61,8 +59,7 @@ impl fmt::Debug for AccountId {
 }
 
 /// What kind of money a login trades with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Paper accounts only.
     Paper,
@@ -82,6 +79,11 @@ impl Mode {
             (_, 0) => Some(Self::Live),
             _ => Some(Self::Mixed),
         }
+    }
+
+    /// Reads the word of the status file.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Paper, Self::Live, Self::Mixed].into_iter().find(|mode| mode.as_str() == word)
     }
 
     /// The word of the status file.

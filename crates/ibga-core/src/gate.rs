@@ -8,12 +8,13 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::account::Mode;
 use crate::calendar::{DataQuality, Moment, Phase};
 use crate::cause::Status;
-use crate::report::Report;
+use crate::report::{PortState, Report};
 use crate::secure_file::ReadError;
 use crate::status_file::StatusFileError;
-use crate::verdict::Expectations;
+use crate::verdict::{Expectations, ReadOnlyPolicy};
 
 /// How far in the future a report may lie: two clocks are never quite the same.
 pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
@@ -74,8 +75,10 @@ pub enum Rule {
     StatusFile,
     /// Nobody else could have written it.
     Secure,
-    /// It holds a report of a known schema.
+    /// This user may read it.
     Readable,
+    /// It holds a report of a known schema.
+    Report,
     /// The report speaks of this gateway.
     Gateway,
     /// It is young enough.
@@ -99,6 +102,7 @@ impl Rule {
             Self::StatusFile => "status_file",
             Self::Secure => "secure",
             Self::Readable => "readable",
+            Self::Report => "report",
             Self::Gateway => "gateway",
             Self::Fresh => "fresh",
             Self::NotFromFuture => "not_from_future",
@@ -115,6 +119,7 @@ impl Rule {
             Self::StatusFile => "status_missing",
             Self::Secure => "status_untrusted",
             Self::Readable => "status_unreadable",
+            Self::Report => "status_invalid",
             Self::Gateway => "other_gateway",
             Self::Fresh => "status_stale",
             Self::NotFromFuture => "status_from_future",
@@ -134,12 +139,13 @@ impl Rule {
             Self::Secure => {
                 Some("find out who put the file there, remove it and run `ibga check` as its rightful user")
             }
-            Self::Readable => Some("run `ibga check`, which writes the file anew"),
+            Self::Readable => Some(
+                "run as the user whose `ibga check` writes the file, or let it write for others: status_file_mode = \"0644\", and its user in trusted_owners here",
+            ),
+            Self::Report => Some("run `ibga check`, which writes the file anew"),
             Self::Gateway => Some("name the gateway (--gateway) or its status file (--status-file)"),
             Self::NotFromFuture => Some("set the clock (`timedatectl status`), then run `ibga check`"),
-            Self::Account => {
-                Some("do not start the agent; log the gateway in with the right user, or correct the expectation")
-            }
+            Self::Account => Some("leave the agent stopped, and log the gateway in with the user that was expected"),
             Self::Ready | Self::Authenticated | Self::Market => None,
         }
     }
@@ -242,7 +248,7 @@ fn judge_fault(path: &Path, fault: &StatusFileError) -> Vec<Check> {
             vec![failed(Rule::StatusFile, format!("Status file not found: {path}"))]
         }
         StatusFileError::File(fault @ (ReadError::Io(_) | ReadError::PermissionDenied)) => {
-            vec![failed(Rule::StatusFile, format!("Status file {path} cannot be read: {fault}"))]
+            vec![found(), failed(Rule::Readable, format!("Status file {path} cannot be read: {fault}"))]
         }
         StatusFileError::File(
             fault @ (ReadError::SymbolicLink
@@ -251,10 +257,13 @@ fn judge_fault(path: &Path, fault: &StatusFileError) -> Vec<Check> {
             | ReadError::WritableByOthers(_)),
         ) => vec![found(), failed(Rule::Secure, format!("Status file {path} is not trusted: {fault}"))],
         StatusFileError::File(fault @ (ReadError::TooLong | ReadError::NotText)) => {
-            vec![found(), secure(), failed(Rule::Readable, format!("Status file {path} holds no report: {fault}"))]
+            vec![found(), secure(), failed(Rule::Report, format!("Status file {path} holds no report: {fault}"))]
+        }
+        StatusFileError::NotRefreshed(fault) => {
+            vec![failed(Rule::StatusFile, format!("Status could not be refreshed: {fault}"))]
         }
         StatusFileError::Report(fault) => {
-            vec![found(), secure(), failed(Rule::Readable, format!("Status file {path} holds no report: {fault}"))]
+            vec![found(), secure(), failed(Rule::Report, format!("Status file {path} holds no report: {fault}"))]
         }
     }
 }
@@ -267,11 +276,11 @@ fn judge_report(question: &Question<'_>, report: &Report, checks: &mut Vec<Check
     let schema = if report.more.is_some() { "schema 1" } else { "the ten fields of older writers" };
     checks.push(passed(Rule::StatusFile, format!("Status file {}", question.path.display())));
     checks.push(secure());
-    checks.push(passed(Rule::Readable, format!("Status file holds a report ({schema})")));
+    checks.push(passed(Rule::Report, format!("Status file holds a report ({schema})")));
     checks.push(judge_gateway(question.gateway, report));
     checks.push(judge_age(question, report));
     checks.push(judge_future(question.now, report));
-    checks.push(judge_ready(report));
+    checks.push(judge_orders(report, question.expected).unwrap_or_else(|| judge_ready(report)));
     checks.push(if report.authenticated && !report.accounts.is_empty() {
         passed(Rule::Authenticated, format!("{} logged in", count(report.accounts.len(), "account")))
     } else {
@@ -361,10 +370,34 @@ fn judge_ready(report: &Report) -> Check {
         let cause = report.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
         return failed(Rule::Ready, format!("IBGA not ready: {}{cause}", report.status));
     }
-    if !report.connected || report.accounts.is_empty() || !report.authenticated {
-        return failed(Rule::Ready, "Status contradicts itself (ready without a session or without accounts)");
+    if let Some(what) = contradiction(report) {
+        return failed(Rule::Ready, format!("Status contradicts itself (ready {what})"));
     }
     passed(Rule::Ready, "IBGA ready")
+}
+
+/// What in a report that says ready says otherwise.
+fn contradiction(report: &Report) -> Option<&'static str> {
+    let more = report.more.as_ref();
+    let down = ["missing", "stopped", "paused", "restarting", "exited", "dead", "created"];
+    [
+        (report.port == PortState::Closed, "with a closed port"),
+        (!report.connected, "without a session"),
+        (!report.authenticated || report.accounts.is_empty(), "without accounts"),
+        (report.error.is_some(), "with an error"),
+        (down.contains(&report.container.as_str()), "with a container that does not run"),
+        (more.is_some_and(|more| more.broker == "silent"), "with a silent broker"),
+        (more.is_some_and(|more| more.mode != Mode::of(&report.accounts)), "with a mode that its accounts do not have"),
+    ]
+    .into_iter()
+    .find_map(|(holds, what)| holds.then_some(what))
+}
+
+/// An agent that trades must not go by the word of a checker that let a read-only API pass.
+fn judge_orders(report: &Report, expected: &Expectations) -> Option<Check> {
+    let refused = report.more.as_ref()?.orders.as_deref() == Some("refused") && report.status == Status::Ready;
+    (refused && expected.read_only == ReadOnlyPolicy::NotReady)
+        .then(|| failed(Rule::Ready, "IBGA not ready: read_only_api (its checker was told to allow it)"))
 }
 
 fn judge_market(market: &Market<'_>) -> Check {
@@ -419,7 +452,7 @@ mod tests {
     use super::*;
     use crate::account::AccountId;
     use crate::calendar::{Calendar, Exchange};
-    use crate::report::{PortState, ReportError};
+    use crate::report::ReportError;
     use crate::verdict::ExpectedMode;
 
     /// A Monday, 09:30:04 in Hong Kong.
@@ -514,20 +547,20 @@ mod tests {
                 "ready without accounts",
                 |r| r.accounts.clear(),
                 &[
-                    "IBGA: Status contradicts itself (ready without a session or without accounts)",
+                    "IBGA: Status contradicts itself (ready without accounts)",
                     "IBGA: IBGA not authenticated: no account is logged in",
                 ],
             ),
             (
                 "ready without a session",
                 |r| r.connected = false,
-                &["IBGA: Status contradicts itself (ready without a session or without accounts)"],
+                &["IBGA: Status contradicts itself (ready without a session)"],
             ),
             (
                 "ready, not authenticated",
                 |r| r.authenticated = false,
                 &[
-                    "IBGA: Status contradicts itself (ready without a session or without accounts)",
+                    "IBGA: Status contradicts itself (ready without accounts)",
                     "IBGA: IBGA not authenticated: no account is logged in",
                 ],
             ),
@@ -583,6 +616,10 @@ mod tests {
             (
                 ReadError::ForeignOwner(7).into(),
                 "IBGA: Status file /tmp/ibga-status.json is not trusted: it belongs to user id 7; only this user, root and trusted_owners are believed",
+            ),
+            (
+                ReadError::PermissionDenied.into(),
+                "IBGA: Status file /tmp/ibga-status.json cannot be read: this user may not read it",
             ),
             (
                 ReadError::TooLong.into(),
@@ -649,6 +686,30 @@ mod tests {
             (
                 change("\"cause\": \"ready\"", "\"cause\": \"api_silent\""),
                 "IBGA: Status contradicts itself (status ready, ready_to_trade true, cause api_silent)",
+            ),
+            (
+                change("\"error\": null", "\"error\": \"1100 lost\""),
+                "IBGA: Status contradicts itself (ready with an error)",
+            ),
+            (
+                change("\"broker\": \"answered\"", "\"broker\": \"silent\""),
+                "IBGA: Status contradicts itself (ready with a silent broker)",
+            ),
+            (
+                change("\"port\": \"open\"", "\"port\": \"closed\""),
+                "IBGA: Status contradicts itself (ready with a closed port)",
+            ),
+            (
+                change("\"container\": \"running\"", "\"container\": \"stopped\""),
+                "IBGA: Status contradicts itself (ready with a container that does not run)",
+            ),
+            (
+                change("\"mode\": \"paper\"", "\"mode\": \"live\""),
+                "IBGA: Status contradicts itself (ready with a mode that its accounts do not have)",
+            ),
+            (
+                change("\"orders\": \"allowed\"", "\"orders\": \"refused\""),
+                "IBGA: IBGA not ready: read_only_api (its checker was told to allow it)",
             ),
             (
                 change("\"gateway\": \"default\"", "\"gateway\": \"paper\""),

@@ -190,7 +190,7 @@ const ORDINARY_WORDS: &[&str] = &[
 /// The line with everything masked that looks like an account id, a user name or a password.
 ///
 /// It rather takes out too much: the words that say what is wrong stand before these.
-fn masked(line: &str) -> String {
+pub fn masked(line: &str) -> String {
     let mut masked = String::with_capacity(line.len());
     let mut rest = line;
     while !rest.is_empty() {

@@ -3,8 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::log_hints::masked;
+
 /// The longest notice text that is kept.
 const TEXT_CHARS_MAX: usize = 300;
+
+/// The longest name of a farm that is kept; real ones have about ten characters.
+const FARM_CHARS_MAX: usize = 32;
 
 /// The most farms whose state is kept; a login sees about fifteen.
 const FARMS_MAX: usize = 64;
@@ -21,10 +26,10 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Makes a notice from untrusted text.
+    /// Makes a notice from untrusted text. What looks like an account id or a user's name in it is masked.
     pub fn new(request_id: i32, code: i32, text: &str) -> Self {
-        let text = text.chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        Self { request_id, code, text }
+        let text: String = text.chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Self { request_id, code, text: masked(&text) }
     }
 
     /// What the notice means for readiness.
@@ -46,15 +51,17 @@ impl Notice {
 
     /// Whether this notice, bound to a question for the broker, proves that the broker answered.
     ///
-    /// Error 200 ("no security definition") does. What the gateway says by itself does not: connectivity (1100 is known to
-    /// arrive bound to request ids), validation (320–322), pacing (100) and the codes that are warnings (2100–2199).
+    /// Error 200 ("no security definition") and 203 ("not available for this account") do: only the broker knows. What the
+    /// gateway says by itself does not, such as connectivity (1100 is known to arrive bound to request ids), validation (321),
+    /// pacing (100) or 10182 ("disconnected"); and what is not known to come from the broker proves nothing.
     pub fn proves_broker(&self) -> bool {
-        !matches!(self.code, 0 | 100 | 320..=326 | 500..=599 | 1100..=1102 | 1300 | 2100..=2199)
+        matches!(self.code, 200 | 203)
     }
 
     /// The farm that a farm notice speaks of: what stands after the last colon of its text.
-    fn farm(&self) -> &str {
-        self.text.rsplit(':').next().unwrap_or_default().trim()
+    fn farm(&self) -> String {
+        let name = self.text.rsplit(':').next().unwrap_or_default().trim();
+        name.chars().filter(char::is_ascii_graphic).take(FARM_CHARS_MAX).collect()
     }
 }
 
@@ -113,10 +120,10 @@ impl Connectivity {
             Meaning::LinkRestored => self.link = Link::Restored,
             Meaning::CompetingSession => self.competing_session = true,
             Meaning::FarmDown if self.farms_down.len() < FARMS_MAX => {
-                self.farms_down.insert(notice.farm().to_owned(), notice.code);
+                self.farms_down.insert(notice.farm(), notice.code);
             }
             Meaning::FarmUp => {
-                self.farms_down.remove(notice.farm());
+                self.farms_down.remove(&notice.farm());
             }
             _ => {}
         }
@@ -173,7 +180,8 @@ mod tests {
     fn what_proves_the_broker() {
         for (code, proves) in [
             (200, true),
-            (10090, true),
+            (203, true),
+            (10182, false),
             (1100, false),
             (2110, false),
             (2104, false),

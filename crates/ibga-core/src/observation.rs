@@ -17,6 +17,20 @@ pub struct Observation {
     pub api: ApiSeen,
     /// What the container's own log hints at; never truth.
     pub hint: Option<LogHint>,
+    /// Why this program could not look at all.
+    pub fault: Option<String>,
+}
+
+impl Observation {
+    /// Whether the container was only found by its port and cannot be what has answered there.
+    pub fn is_another_gateway(&self) -> bool {
+        let down = match self.container {
+            ContainerSeen::Found { found_by: FoundBy::Port, state, .. } => state != ContainerState::Running,
+            ContainerSeen::Missing { name: None } => true,
+            _ => false,
+        };
+        down && self.api.hello.is_some()
+    }
 }
 
 /// What the container engine said.
@@ -24,6 +38,8 @@ pub struct Observation {
 pub enum ContainerSeen {
     /// Not asked for, no engine here, or none publishes the port and none ever did.
     NotChecked,
+    /// One was seen before, but the engine cannot be asked now, which nobody required.
+    Unknown,
     /// A check was required, but the engine could not be asked.
     Unavailable(String),
     /// The engine knows no such container.
@@ -168,6 +184,17 @@ pub enum Broker {
     Silent,
     /// It answered.
     Answered,
+}
+
+impl Orders {
+    /// The word of the status file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unproven => "unproven",
+            Self::Allowed => "allowed",
+            Self::ReadOnly => "refused",
+        }
+    }
 }
 
 impl Broker {

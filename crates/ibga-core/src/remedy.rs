@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cause::Cause;
-use crate::reset_windows::{last_token_end, resets_at};
+use crate::reset_windows::{Length, last_token_end, resets_at};
 
 /// How long after the weekly end of the login token it is the first suspect.
 const TOKEN_SUSPECT: SignedDuration = SignedDuration::from_hours(48);
@@ -92,7 +92,7 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
         ),
         Cause::LoginLockedOut => "stop all automatic logins, wait for the time that the log names, log in once on IBKR Mobile, then start the gateway again".into(),
         Cause::SessionElsewhere => format!("log out where else this user is logged in (TWS, IBKR Mobile, Client Portal), then {restart}"),
-        Cause::OrderIdMissing => restart,
+        Cause::OrderIdMissing => format!("the session did not come up whole: {restart}"),
         Cause::PaperDisclaimer => {
             "open the gateway's screen (VNC) and accept the paper trading disclaimer; it comes back at each restart unless the container clicks it".into()
         }
@@ -112,8 +112,9 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
         Cause::ReadOnlyApi => {
             "untick \"Read-Only API\" in the gateway's API settings (READ_ONLY_API=no in most containers) and restart it; for an agent that only reads: --allow-read-only".into()
         }
-        Cause::WrongAccount => "log the gateway in with the right user, or correct the expected account in the settings; do not start the agent".into(),
-        Cause::WrongMode => "log the gateway in to the right kind of account (paper or live), or correct the expected mode in the settings; do not start the agent".into(),
+        Cause::WrongAccount | Cause::WrongMode => {
+            "leave the agent stopped, and log the gateway in with the user that was expected; only if the expectation itself is wrong, correct it in the settings".into()
+        }
         Cause::ClockSkewed => "set both clocks by NTP (`timedatectl status` shows this machine's); a container shares its host's clock".into(),
         Cause::NotAGateway => format!("{endpoint} is some other service: correct the port (ibga 4000, gateway 4001 live and 4002 paper, TWS 7496 and 7497)"),
         Cause::ProtocolError => format!("if it stays: {restart}; if it stays then too, report it together with the gateway's version"),
@@ -129,7 +130,7 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
 
 fn port_refused(at: &Circumstances<'_>, endpoint: &str, restart: &str) -> String {
     let mut reasons = Reasons::default();
-    reasons.extend(reset_hint(at));
+    reasons.extend(weekend_hint(at));
     match (Deployment::of(at.port), at.container) {
         (Deployment::Workstation, _) => {
             reasons.add("start TWS and log in");
@@ -142,13 +143,13 @@ fn port_refused(at: &Circumstances<'_>, endpoint: &str, restart: &str) -> String
         _ => reasons.add("start the gateway and log in"),
     }
     reasons.add(format!("correct the port, if the gateway does not listen on {endpoint}"));
+    reasons.extend(reset_hint(at));
     reasons.finish()
 }
 
 fn api_not_open(cause: Cause, at: &Circumstances<'_>, restart: &str) -> String {
     let deployment = Deployment::of(at.port);
     let token = token_hint(at);
-    let direct = matches!(deployment, Deployment::Gateway | Deployment::Workstation) && at.container.is_none();
     let why = token.clone().unwrap_or_else(|| "nobody is logged in".into());
     let approve = match at.container {
         Some(name) => format!(
@@ -156,32 +157,43 @@ fn api_not_open(cause: Cause, at: &Circumstances<'_>, restart: &str) -> String {
         ),
         None => format!("{why}: approve the IB Key request on your phone, or finish the login on its screen (VNC)"),
     };
-    let specific: Vec<String> = if cause == Cause::ApiSilent {
-        let question = "a question waits on its screen (\"Accept incoming connection?\"): answer it".into();
-        let wedged = format!("its API hangs, which only a restart cures: {restart}");
-        if direct { vec![question, wedged] } else { vec![wedged] }
-    } else {
-        let restarting = "it is just restarting: check again in a minute".into();
-        let trusted =
-            "it does not let this machine in: \"Allow connections from localhost only\" off, its address trusted"
-                .into();
-        if direct || deployment == Deployment::Unknown { vec![restarting, trusted] } else { vec![restarting] }
-    };
+    let restarting = "it is just restarting: check again in a minute";
+    let trusted = "it does not let this machine in: \"Allow connections from localhost only\" off, its address trusted";
+    let question = "a question waits on its screen (\"Accept incoming connection?\"): answer it";
+    // A restart ends an approval that is pending, so it comes last and with its condition.
+    let wedged = format!("its screen shows a finished login, so its API hangs, which only a restart cures: {restart}");
+    // Without a container engine behind it a port of the gateway's own may still be one that a container publishes.
+    let bare = deployment == Deployment::Workstation || (deployment == Deployment::Gateway && at.container.is_none());
     let mut reasons = Reasons::default();
-    reasons.extend(reset_hint(at));
-    // Whoever speaks to the gateway itself, without a proxy, finds a port that is closed until the login is done.
-    if direct && token.is_none() {
-        reasons.extend(specific);
+    reasons.extend(weekend_hint(at));
+    if cause == Cause::ApiSilent {
+        let first = bare && token.is_none();
+        if first {
+            reasons.add(question);
+        }
+        reasons.add(approve);
+        if bare && !first {
+            reasons.add(question);
+        }
+        reasons.add(wedged);
+    } else if deployment == Deployment::Workstation {
+        reasons.add(restarting);
+        reasons.add(trusted);
         reasons.add(approve);
     } else {
         reasons.add(approve);
-        reasons.extend(specific);
+        reasons.add(restarting);
+        if bare || deployment == Deployment::Unknown {
+            reasons.add(trusted);
+        }
     }
+    reasons.extend(reset_hint(at));
     reasons.finish()
 }
 
 fn broker_lost(at: &Circumstances<'_>, restart: &str) -> String {
     let mut reasons = Reasons::default();
+    reasons.extend(weekend_hint(at));
     reasons.extend(reset_hint(at));
     reasons.add("IBKR reconnects by itself, mostly within minutes: check again");
     reasons.add("check this host's way to the internet");
@@ -216,12 +228,23 @@ impl Reasons {
     }
 }
 
+/// A daily reset passes within moments and concerns the accounts of one region, so it explains little.
 fn reset_hint(at: &Circumstances<'_>) -> Option<String> {
-    let windows = resets_at(at.now);
+    let windows: Vec<_> = resets_at(at.now).into_iter().filter(|window| window.length == Length::Moments).collect();
     let ends = windows.iter().map(|window| window.ends).max()?;
     let regions: Vec<&str> = windows.iter().map(|window| window.region).collect();
     let until = ends.to_zoned(at.zone.clone()).strftime("%H:%M").to_string();
-    Some(format!("IBKR resets its servers at this hour ({}, until {until}): wait and check again", regions.join(", ")))
+    let regions = regions.join(", ");
+    Some(format!(
+        "IBKR resets servers until {until} ({regions}): if the account is served from there, it passes by itself"
+    ))
+}
+
+/// At the weekend everything may be down for hours.
+fn weekend_hint(at: &Circumstances<'_>) -> Option<String> {
+    let window = resets_at(at.now).into_iter().find(|window| window.length == Length::Hours)?;
+    let until = window.ends.to_zoned(at.zone.clone()).strftime("%a %H:%M").to_string();
+    Some(format!("IBKR may be down for its weekend maintenance until {until}: check again after it"))
 }
 
 fn token_hint(at: &Circumstances<'_>) -> Option<String> {
@@ -267,15 +290,17 @@ mod tests {
         for (cause, port, container, now, first) in [
             (Cause::ApiSilent, 4000, Some("ibga"), wednesday, "1) nobody is logged in: approve the IB Key request"),
             (Cause::ApiSilent, 4001, None, wednesday, "1) a question waits on its screen"),
-            (Cause::ApiClosed, 4001, None, wednesday, "1) it is just restarting"),
-            (Cause::ApiClosed, 4004, None, wednesday, "1) nobody is logged in"),
+            (Cause::ApiClosed, 4001, None, wednesday, "1) nobody is logged in"),
+            (Cause::ApiClosed, 7497, None, wednesday, "1) it is just restarting"),
+            (Cause::BrokerLinkDown, 4000, None, "2026-11-24T20:50:00Z", "1) IBKR resets servers until 06:05 (Asia)"),
             (
                 Cause::ApiSilent,
                 4000,
                 Some("ibga"),
-                "2026-11-22T20:50:00Z",
-                "1) IBKR resets its servers at this hour (Asia, until 06:05)",
+                "2026-11-28T05:00:00Z",
+                "1) IBKR may be down for its weekend maintenance until Sat 16:00",
             ),
+            (Cause::ApiClosed, 4004, None, wednesday, "1) nobody is logged in"),
             (Cause::ApiSilent, 4000, None, "2026-11-23T01:20:00Z", "1) the weekly login ended on Sun 14:00"),
             (Cause::PortRefused, 7496, None, wednesday, "1) start TWS and log in"),
             (Cause::ContainerStopped, 4000, Some("ibga"), wednesday, "`docker start ibga`"),

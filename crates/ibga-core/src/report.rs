@@ -20,6 +20,9 @@ pub const SCHEMA_VERSION: u64 = 1;
 /// How the gateway was looked at; existing readers know the field.
 const CHECK_TYPE: &str = "socket";
 
+/// The word for a container that nobody looked at.
+const NOT_CHECKED: &str = "not_checked";
+
 /// What the status file says. Fields that are not known are `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -60,6 +63,8 @@ pub struct Details {
     pub mode: Option<Mode>,
     /// Whether the broker answered.
     pub broker: String,
+    /// Whether orders are allowed; not every writer tells.
+    pub orders: Option<String>,
     /// What else is worth knowing.
     pub warnings: Vec<String>,
     /// The version that the session spoke.
@@ -139,20 +144,20 @@ impl Report {
     pub fn new(verdict: &Verdict, seen: &Observation, at: Circumstances<'_>) -> Self {
         let accounts = seen.api.accounts.clone().unwrap_or_default();
         let ready = verdict.cause.status() == Status::Ready;
-        let before = at.previous.and_then(|report| report.more.as_ref()).filter(|more| more.endpoint == at.endpoint);
+        let before = at.previous.and_then(|report| report.more.as_ref()).filter(|more| more.gateway == at.gateway);
         let since =
             before.filter(|more| more.cause == verdict.cause && more.since <= at.now).map_or(at.now, |more| more.since);
         let valid_for = SignedDuration::try_from(at.valid_for).unwrap_or(SignedDuration::ZERO);
         Self {
             status: verdict.cause.status(),
             ready_to_trade: ready,
-            container: container_word(&seen.container).into(),
+            container: if seen.is_another_gateway() { NOT_CHECKED } else { container_word(&seen.container) }.into(),
             port: match seen.api.connect {
                 Connect::NotTried => PortState::Unknown,
                 Connect::Connected => PortState::Open,
                 Connect::Failed(_) => PortState::Closed,
             },
-            connected: matches!(seen.api.hello, Some(Hello::Version(_))),
+            connected: seen.api.hello.is_some(),
             authenticated: !accounts.is_empty(),
             error: (!ready).then(|| verdict.detail.clone()),
             timestamp: at.now,
@@ -163,6 +168,7 @@ impl Report {
                 remedy: at.remedy,
                 mode: Mode::of(&accounts),
                 broker: seen.api.broker.as_str().into(),
+                orders: Some(seen.api.orders.as_str().into()),
                 warnings: verdict.warnings.clone(),
                 server_version: match seen.api.hello {
                     Some(Hello::Version(version) | Hello::TooOld(version)) => Some(version),
@@ -213,6 +219,7 @@ impl Report {
             put("remedy", more.remedy.clone().into());
             put("mode", more.mode.map(Mode::as_str).into());
             put("broker", more.broker.clone().into());
+            put("orders", more.orders.clone().into());
             put("warnings", more.warnings.clone().into());
             put("server_version", more.server_version.into());
             put("clock_skew_seconds", more.clock_skew_seconds.into());
@@ -235,11 +242,16 @@ impl Report {
         let Value::Object(json) = value else { return Err(ReportError::NotAnObject) };
         let fields = Fields { json: &json, zone };
         let more = match json.get("schema_version") {
+            // The ten old fields alone make a report; this program's own without its version would not be judged whole.
+            None if ["cause", "sequence", "writer"].iter().any(|key| json.contains_key(*key)) => {
+                return Err(ReportError::Missing("schema_version"));
+            }
             None => None,
             Some(version) if version.as_u64() == Some(SCHEMA_VERSION) => Some(fields.details()?),
             Some(version) => return Err(ReportError::UnknownSchema(version.to_string().chars().take(20).collect())),
         };
         let status = fields.text("status")?;
+        fields.text("check_type")?;
         Ok(Self {
             status: status
                 .parse()
@@ -249,7 +261,8 @@ impl Report {
             port: match fields.text("port")? {
                 "open" => PortState::Open,
                 "closed" => PortState::Closed,
-                _ => PortState::Unknown,
+                "unknown" => PortState::Unknown,
+                _ => return Err(ReportError::Field { field: "port", wanted: "open, closed or unknown" }),
             },
             connected: fields.flag("connected")?,
             authenticated: fields.flag("authenticated")?,
@@ -263,8 +276,8 @@ impl Report {
 
 fn container_word(container: &ContainerSeen) -> &'static str {
     match container {
-        ContainerSeen::NotChecked => "not_checked",
-        ContainerSeen::Unavailable(_) => "unknown",
+        ContainerSeen::NotChecked => NOT_CHECKED,
+        ContainerSeen::Unknown | ContainerSeen::Unavailable(_) => "unknown",
         ContainerSeen::Missing { .. } => "missing",
         ContainerSeen::Found { state, .. } => match state {
             ContainerState::Running => "running",
@@ -357,30 +370,37 @@ impl<'a> Fields<'a> {
     }
 
     fn details(&self) -> Result<Details, ReportError> {
-        let mode = match self.get("mode")? {
+        let not = |field, wanted| ReportError::Field { field, wanted };
+        let mode = self.optional_text("mode")?.map(|word| Mode::from_word(&word).ok_or(not("mode", "a mode")));
+        let cause = self.text("cause")?.parse();
+        let version = match self.get("server_version")? {
             Value::Null => None,
-            value => Some(
-                serde_json::from_value(value.clone())
-                    .map_err(|_| ReportError::Field { field: "mode", wanted: "a mode" })?,
+            version => Some(
+                version
+                    .as_u64()
+                    .and_then(|version| u32::try_from(version).ok())
+                    .ok_or(not("server_version", "a version or null"))?,
             ),
         };
-        let cause = self.text("cause")?.parse();
-        let version = self.get("server_version")?.as_u64().and_then(|version| u32::try_from(version).ok());
-        let timings = self
-            .get("timings_ms")?
-            .as_object()
-            .ok_or(ReportError::Field { field: "timings_ms", wanted: "an object" })?;
+        let skew = match self.get("clock_skew_seconds")? {
+            Value::Null => None,
+            skew => Some(skew.as_f64().ok_or(not("clock_skew_seconds", "a number or null"))?),
+        };
+        let timings = self.get("timings_ms")?.as_object().ok_or(not("timings_ms", "an object"))?;
+        let timings = timings.iter().map(|(stage, ms)| Some((stage.clone(), ms.as_f64()?))).collect::<Option<_>>();
+        let orders = if self.json.contains_key("orders") { self.optional_text("orders")? } else { None };
         Ok(Details {
             gateway: self.text("gateway")?.to_owned(),
             endpoint: self.text("endpoint")?.to_owned(),
             cause: cause.map_err(|_| ReportError::Field { field: "cause", wanted: "a known cause" })?,
             remedy: self.optional_text("remedy")?,
-            mode,
+            mode: mode.transpose()?,
+            orders,
             broker: self.text("broker")?.to_owned(),
             warnings: self.texts("warnings")?.into_iter().map(str::to_owned).collect(),
             server_version: version,
-            clock_skew_seconds: self.get("clock_skew_seconds")?.as_f64(),
-            timings_ms: timings.iter().filter_map(|(stage, ms)| Some((stage.clone(), ms.as_f64()?))).collect(),
+            clock_skew_seconds: skew,
+            timings_ms: timings.ok_or(not("timings_ms", "an object of numbers"))?,
             since: self.time("since")?,
             sequence: self.number("sequence")?,
             expires_at: self.time("expires_at")?,
@@ -441,6 +461,7 @@ pub(crate) mod tests {
                 ..ApiSeen::default()
             },
             hint: None,
+            fault: None,
         }
     }
 
@@ -487,19 +508,19 @@ pub(crate) mod tests {
         let first = report(None);
         let mut before = Report::from_json(&first.to_json(&hong_kong()), &hong_kong()).expect("a report");
         let earlier: Timestamp = "2026-11-23T01:00:00Z".parse().expect("an instant");
-        let set = |report: &mut Report, cause, endpoint: &str| {
+        let set = |report: &mut Report, cause, gateway: &str| {
             let more = report.more.as_mut().expect("details");
-            (more.since, more.sequence, more.cause, more.endpoint) = (earlier, 41, cause, endpoint.into());
+            (more.since, more.sequence, more.cause, more.gateway) = (earlier, 41, cause, gateway.into());
         };
         let told = |before: &Report| {
             let more = report(Some(before)).more.expect("details");
             (more.since == earlier, more.sequence)
         };
-        set(&mut before, Cause::Ready, "127.0.0.1:4000");
+        set(&mut before, Cause::Ready, "default");
         assert_eq!(told(&before), (true, 42));
-        set(&mut before, Cause::ApiSilent, "127.0.0.1:4000");
+        set(&mut before, Cause::ApiSilent, "default");
         assert_eq!(told(&before), (false, 42));
-        set(&mut before, Cause::Ready, "127.0.0.1:4001");
+        set(&mut before, Cause::Ready, "other");
         assert_eq!(told(&before), (false, 1));
         before.more = None;
         assert_eq!(told(&before), (false, 1));
@@ -554,9 +575,7 @@ pub(crate) mod tests {
             assert!(matches!(Report::from_json(text, &TimeZone::UTC), Err(ReportError::NotJson(_))), "{text:?}");
         }
         let whole: serde_json::Value = serde_json::from_str(&full).expect("JSON");
-        for key in
-            whole.as_object().expect("an object").keys().filter(|key| *key != "schema_version" && *key != "check_type")
-        {
+        for key in whole.as_object().expect("an object").keys().filter(|key| *key != "orders") {
             let mut cut = whole.clone();
             cut.as_object_mut().expect("an object").remove(key);
             assert!(Report::from_json(&cut.to_string(), &TimeZone::UTC).is_err(), "without {key}");

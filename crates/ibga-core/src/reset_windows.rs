@@ -15,6 +15,17 @@ pub struct ResetWindow {
     pub region: &'static str,
     /// When it ends.
     pub ends: Timestamp,
+    /// How long an account is typically unavailable in it.
+    pub length: Length,
+}
+
+/// How long an account is typically unavailable within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Seconds, says IBKR of the daily windows.
+    Moments,
+    /// The whole window may be down, says IBKR of the weekend.
+    Hours,
 }
 
 struct Daily {
@@ -46,11 +57,12 @@ pub fn resets_at(instant: Timestamp) -> Vec<ResetWindow> {
 impl Daily {
     fn at(&self, instant: Timestamp) -> Option<ResetWindow> {
         let local = instant.to_zoned(TimeZone::get(self.zone).ok()?);
-        if local.time() < self.from || local.time() >= self.to {
+        let is_saturday = local.date().weekday() == Weekday::Saturday;
+        if is_saturday || local.time() < self.from || local.time() >= self.to {
             return None;
         }
         let ends = local.date().to_datetime(self.to).to_zoned(local.time_zone().clone()).ok()?.timestamp();
-        Some(ResetWindow { region: self.region, ends })
+        Some(ResetWindow { region: self.region, ends, length: Length::Moments })
     }
 }
 
@@ -62,7 +74,7 @@ fn weekend_at(instant: Timestamp) -> Option<ResetWindow> {
         _ => return None,
     };
     let ends = saturday.to_datetime(WEEKEND_TO).to_zoned(local.time_zone().clone()).ok()?.timestamp();
-    Some(ResetWindow { region: "all regions", ends })
+    Some(ResetWindow { region: "all regions", ends, length: Length::Hours })
 }
 
 /// The last end of the weekly login token at or before this instant: after it, the next restart needs an approval.

@@ -2,6 +2,7 @@
 //! and [`crate::gate`]'s. No fsync: a report is worthless after minutes, and whatever a power cut leaves behind is refused.
 
 use std::fs::{self, File, Permissions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,13 @@ pub enum StatusFileError {
     /// It can, but holds no report.
     #[error("{0}")]
     Report(#[from] ReportError),
+    /// It could not be brought up to date as was asked, so that what it holds does not count.
+    #[error("{0}")]
+    NotRefreshed(String),
 }
+
+/// The most names that are tried for the file being written.
+const NAMES_MAX: usize = 8;
 
 /// Reads the report.
 pub fn read(path: &Path, trust: &Trust, zone: &TimeZone) -> Result<Report, StatusFileError> {
@@ -78,30 +85,40 @@ fn fill(file: &mut File, text: &str, mode: u32) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// A file beside the target, locked and empty. Its name is always the same, so that what a killed writer left behind is used
-/// up by the next one, without searching the folder. Whoever finds it locked, which takes two writers at the same moment that do
-/// not know of each other, takes a name of his own.
+/// A file beside the target, locked and empty. Its first name is always the same, so that what a killed writer left behind is
+/// used up by the next one, without searching the folder. Where that name is taken, by another writer at this moment or by
+/// somebody who means harm, one that nobody can foresee does as well.
 fn create_temporary(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
-    let pid = std::process::id();
-    for name in [format!(".{name}.tmp"), format!(".{name}.{pid}.tmp")] {
-        let path = folder.join(name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.uid() != geteuid().as_raw() || metadata.nlink() > 1 {
-            return Err(io::Error::other(format!("{} is in the way: remove it", path.display())));
-        }
-        // Between opening and locking it may have become the target of another writer.
-        let still_there = |locked: &File| {
-            let (here, there) = (locked.metadata(), fs::symlink_metadata(&path));
-            here.is_ok_and(|here| there.is_ok_and(|there| (here.dev(), here.ino()) == (there.dev(), there.ino())))
-        };
-        if file.try_lock().is_ok() && still_there(&file) {
-            file.set_len(0)?;
-            return Ok((path, file));
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for attempt in 0..NAMES_MAX {
+        let random = RandomState::new().build_hasher().finish();
+        let path =
+            folder.join(if attempt == 0 { format!(".{name}.tmp") } else { format!(".{name}.{random:016x}.tmp") });
+        match open_own(&path) {
+            Ok(Some(file)) => return Ok((path, file)),
+            Ok(None) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Err(fault),
+            Err(fault) => last = fault,
         }
     }
-    Err(io::Error::other("other writers are at it all the time"))
+    Err(last)
+}
+
+/// Opens and locks a file of our own; `None` if something else is there, or another writer has it.
+fn open_own(path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    let here = file.metadata()?;
+    if !here.is_file() || here.uid() != geteuid().as_raw() || here.nlink() != 1 || file.try_lock().is_err() {
+        return Ok(None);
+    }
+    // Between opening and locking another writer may have made it his target.
+    let there = fs::symlink_metadata(path)?;
+    if (here.dev(), here.ino()) != (there.dev(), there.ino()) {
+        return Ok(None);
+    }
+    file.set_len(0)?;
+    Ok(Some(file))
 }
 
 #[cfg(test)]
@@ -173,17 +190,23 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_the_way_is_not_followed() {
+    fn what_lies_in_the_way_is_neither_followed_nor_an_obstacle() {
         let folder = folder("in-the-way");
         let (path, planted) = (folder.join("status.json"), folder.join(".status.json.tmp"));
         let victim = folder.join("victim");
         fs::write(&victim, "untouched").expect("a file");
-        std::os::unix::fs::symlink(&victim, &planted).expect("a link");
-        assert!(write(&path, "report", 0o600).is_err());
-        fs::remove_file(&planted).expect("removed");
-        fs::hard_link(&victim, &planted).expect("a link");
-        assert!(write(&path, "report", 0o600).is_err());
-        assert_eq!(secure_file::read(&victim, &Trust::default()), Ok("untouched".into()));
+        let plants: [fn(&Path, &Path) -> io::Result<()>; 3] = [
+            |victim, planted| std::os::unix::fs::symlink(victim, planted),
+            |victim, planted| fs::hard_link(victim, planted),
+            |_, planted| fs::create_dir(planted),
+        ];
+        for plant in plants {
+            plant(&victim, &planted).expect("planted");
+            write(&path, "report", 0o600).expect("written all the same");
+            assert_eq!(secure_file::read(&path, &Trust::default()), Ok("report".into()));
+            assert_eq!(secure_file::read(&victim, &Trust::default()), Ok("untouched".into()));
+            let _ = fs::remove_file(&planted).or_else(|_| fs::remove_dir(&planted));
+        }
         fs::remove_dir_all(folder).expect("removed");
     }
 

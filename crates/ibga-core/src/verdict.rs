@@ -8,8 +8,8 @@ use crate::cause::Cause;
 use crate::log_hints::LogHintKind;
 use crate::notice::{Link, Meaning, Notice};
 use crate::observation::{
-    ApiSeen, Broker, ClockReading, Connect, ConnectFailure, ContainerSeen, ContainerState, End, Foreign, FoundBy,
-    Hello, Observation, Orders,
+    ApiSeen, Broker, ClockReading, Connect, ConnectFailure, ContainerSeen, ContainerState, End, Foreign, Hello,
+    Observation, Orders, Stage,
 };
 
 /// A clock difference from which on a warning is given.
@@ -120,10 +120,11 @@ type Finding = (Cause, String);
 pub fn judge(seen: &Observation, expected: &Expectations) -> Verdict {
     let mut warnings = Vec::new();
     let mut findings = Vec::new();
-    let hello_answered = matches!(seen.api.hello, Some(Hello::Version(_)));
+    if let Some(fault) = &seen.fault {
+        return Verdict { cause: Cause::ProbeFailed, detail: fault.clone(), warnings };
+    }
     match judge_container(&seen.container) {
-        // Found by its port alone it may be the wrong one, and something that speaks the protocol has answered.
-        Some((_, detail)) if hello_answered && found_by_port(&seen.container) => {
+        Some((_, detail)) if seen.is_another_gateway() => {
             warnings.push(format!("{detail}, yet the port is served: by something else than this container"));
         }
         finding => findings.extend(finding),
@@ -140,13 +141,9 @@ pub fn judge(seen: &Observation, expected: &Expectations) -> Verdict {
     Verdict { cause, detail, warnings }
 }
 
-fn found_by_port(container: &ContainerSeen) -> bool {
-    matches!(container, ContainerSeen::Found { found_by: FoundBy::Port, .. } | ContainerSeen::Missing { name: None })
-}
-
 fn judge_container(container: &ContainerSeen) -> Option<Finding> {
     match container {
-        ContainerSeen::NotChecked => None,
+        ContainerSeen::NotChecked | ContainerSeen::Unknown => None,
         ContainerSeen::Unavailable(text) => Some((Cause::DockerUnavailable, text.clone())),
         ContainerSeen::Missing { name: Some(name) } => {
             Some((Cause::ContainerMissing, format!("no container is named {name}")))
@@ -200,6 +197,7 @@ fn judge_hello(api: &ApiSeen) -> Option<Finding> {
         (Some(Hello::Redirect(address)), _) => {
             Some((Cause::Redirected, format!("the gateway points to {address} instead")))
         }
+        (None, _) if !api.client_ids_in_use.is_empty() => Some(client_ids_in_use(api)),
         (None, End::Foreign(kind)) => Some((Cause::NotAGateway, foreign(*kind).into())),
         (None, End::Broken(text)) => Some((Cause::ProtocolError, text.clone())),
         (None, End::Closed) => Some((Cause::ApiClosed, "connected, but closed before a byte came back".into())),
@@ -227,10 +225,7 @@ fn judge_ending(api: &ApiSeen) -> Option<Finding> {
         return Some((Cause::PortMoved, quote(notice)));
     }
     match &api.end {
-        End::ClientIdsInUse => {
-            let ids: Vec<String> = api.client_ids_in_use.iter().map(ToString::to_string).collect();
-            Some((Cause::ClientIdInUse, format!("client ids {} are all in use", ids.join(", "))))
-        }
+        End::ClientIdsInUse => Some(client_ids_in_use(api)),
         End::Broken(text) => Some((Cause::ProtocolError, text.clone())),
         // The link's loss is the better news: it is why the session ended.
         End::Closed | End::Reset if api.connectivity.link == Link::Down => Some(link_down(api)),
@@ -243,20 +238,30 @@ fn judge_ending(api: &ApiSeen) -> Option<Finding> {
     }
 }
 
+fn client_ids_in_use(api: &ApiSeen) -> Finding {
+    let ids: Vec<String> = api.client_ids_in_use.iter().map(ToString::to_string).collect();
+    (Cause::ClientIdInUse, format!("refused as in use: client id {}", ids.join(", ")))
+}
+
 fn quote(notice: &Notice) -> String {
     format!("{} {}", notice.code, notice.text).trim_end().to_owned()
 }
 
 fn judge_startup(api: &ApiSeen) -> Option<Finding> {
     match (&api.accounts, api.order_id) {
-        (None, None) if api.connectivity.link == Link::Down => Some(link_down(api)),
+        (Some(accounts), Some(_)) if !accounts.is_empty() => None,
+        _ if api.connectivity.link == Link::Down => Some(link_down(api)),
         (None, None) => {
-            Some((Cause::StartupSilent, "the hello was answered, but neither accounts nor an order id came".into()))
+            let hello = api.timings.iter().find(|(stage, _)| *stage == Stage::Hello).map(|(_, took)| *took);
+            let late = hello.filter(|took| *took > api.elapsed / 2);
+            let late =
+                late.map(|took| format!(" in the time that was left: the hello took {:.1} s", took.as_secs_f64()));
+            let detail = "the hello was answered, but neither accounts nor an order id came";
+            Some((Cause::StartupSilent, format!("{detail}{}", late.unwrap_or_default())))
         }
         (None, Some(_)) => Some((Cause::AccountsMissing, "an order id came, but no account list".into())),
         (Some(accounts), _) if accounts.is_empty() => Some((Cause::AccountsEmpty, "the account list is empty".into())),
-        (Some(_), None) => Some((Cause::OrderIdMissing, "the accounts came, but no order id".into())),
-        (Some(_), Some(_)) => None,
+        (Some(_), _) => Some((Cause::OrderIdMissing, "the accounts came, but no order id".into())),
     }
 }
 
@@ -373,7 +378,7 @@ pub fn clock_skew(seen: &Observation) -> Option<jiff::SignedDuration> {
 mod tests {
     use super::*;
     use crate::log_hints::LogHint;
-    use crate::observation::ConnectFailure;
+    use crate::observation::{ConnectFailure, FoundBy};
 
     fn ready() -> Observation {
         let started_at: jiff::Timestamp = "2026-11-23T01:30:00Z".parse().expect("an instant");
@@ -395,6 +400,7 @@ mod tests {
                 ..ApiSeen::default()
             },
             hint: None,
+            fault: None,
         }
     }
 
@@ -486,6 +492,19 @@ mod tests {
                     api.end = End::ClientIdsInUse;
                 }),
             ),
+            (Cause::ClientIdInUse, {
+                let mut seen = before_hello(End::Deadline);
+                seen.api.client_ids_in_use = vec![99];
+                seen
+            }),
+            (
+                Cause::BrokerLinkDown,
+                startup(|api| {
+                    told(api, 1100, "lost");
+                    api.accounts = Some(vec![]);
+                }),
+            ),
+            (Cause::ProbeFailed, Observation { fault: Some("no lock".into()), ..ready() }),
             (Cause::ClientRejected, startup(|api| api.end = End::Closed)),
             (Cause::ClientRejected, api(|api| api.end = End::Reset)),
             (Cause::ProtocolError, startup(|api| api.end = End::Broken("x".into()))),

@@ -20,15 +20,17 @@ pub(crate) struct Behaviour {
     pub(crate) admission: Admission,
     /// What opens a session that is let in.
     pub(crate) bootstrap: &'static [Step],
-    /// What follows. Sessions that are open when the scenario begins are told it too, unless it is the healthy gateway's.
-    pub(crate) told: &'static [Step],
+    /// What a new session is told of its farms next.
+    pub(crate) farms: &'static [Step],
+    /// What new sessions are told after that, and sessions that are open already when the scenario begins.
+    pub(crate) news: &'static [Step],
     /// What open sessions are told when the scenario ends.
     pub(crate) recovery: &'static [Step],
     /// What becomes of open sessions when the scenario begins.
     pub(crate) open_sessions: OpenSessions,
-    /// Whether the gateway answers for itself.
+    /// Whether the gateway answers for itself: its clock, its ids, the accounts it has at hand.
     pub(crate) gateway: Answering,
-    /// Whether what only the broker knows is answered.
+    /// Whether what only the broker knows is answered: contracts, executions, completed orders.
     pub(crate) broker: Answering,
     /// Whether orders are allowed.
     pub(crate) orders: Orders,
@@ -70,7 +72,7 @@ pub(crate) enum Greeting {
     End(Ending),
     /// The end at once, closed and reset in turn.
     EndInTurn,
-    /// These bytes unasked, then nothing, or the end after the client's first bytes.
+    /// These bytes unasked, then nothing.
     Speaks(&'static [u8]),
     /// These bytes after the client's first, then the end.
     Answers(&'static [u8]),
@@ -202,6 +204,10 @@ const HFARM_OK: Step = Tell(2104, "Market data farm connection is OK:hfarm");
 const HFARM_BROKEN: Step = Tell(2103, "Market data farm connection is broken:hfarm");
 const HKHMDS_OK: Step = Tell(2106, "HMDS data farm connection is OK:hkhmds");
 const HKHMDS_BROKEN: Step = Tell(2105, "HMDS data farm connection is broken:hkhmds");
+const HFARM_ASLEEP: Step =
+    Tell(2108, "Market data farm connection is inactive but should be available upon demand.hfarm");
+const HKHMDS_ASLEEP: Step =
+    Tell(2107, "HMDS data farm connection is inactive but should be available upon demand.hkhmds");
 const SECDEF_OK: Step = Tell(2158, "Sec-def data farm connection is OK:secdefhk");
 const SECDEF_BROKEN: Step = Tell(2157, "Sec-def data farm connection is broken:secdefhk");
 
@@ -231,9 +237,6 @@ const CLOSE: Step = Step::End(Ending::Close);
 
 const FARMS_OK: &[Step] = &[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK];
 
-/// Between two words of a gateway that says the same again and again.
-const MOMENT: Step = Pause(100);
-
 /// "China Standard Time" as a Chinese Windows names it.
 const CHINA_STANDARD_TIME_GBK: &[u8] = b"\xd6\xd0\xb9\xfa\xb1\xea\xd7\xbc\xca\xb1\xbc\xe4";
 
@@ -251,7 +254,8 @@ pub(crate) const READY: Behaviour = Behaviour {
     zone: Zone::Configured,
     admission: Admission::Normal,
     bootstrap: &[Accounts(Full), OrderId],
-    told: FARMS_OK,
+    farms: FARMS_OK,
+    news: &[],
     recovery: &[],
     open_sessions: OpenSessions::Stay,
     gateway: Answering::Always,
@@ -270,12 +274,7 @@ const GONE: Behaviour = Behaviour { open_sessions: OpenSessions::End(Ending::Clo
 const CUT_OFF: Behaviour = Behaviour { broker: Answering::Never, ..READY };
 
 /// A gateway that says its link is down.
-const LINK_DOWN: Behaviour = Behaviour { recovery: &[LINK_BACK], ..CUT_OFF };
-
-/// What is told by a gateway that says one more thing about the link or the session.
-const fn competing(step: &'static [Step], data_error: (i32, &'static str)) -> Behaviour {
-    Behaviour { told: step, data_error: Some(data_error), ..READY }
-}
+const LINK_DOWN: Behaviour = Behaviour { farms: &[], recovery: &[LINK_BACK], ..CUT_OFF };
 
 impl Scenario {
     /// What this scenario does.
@@ -327,10 +326,10 @@ fn opening(scenario: Scenario) -> Option<Behaviour> {
     let opens_with = |bootstrap| Behaviour { bootstrap, ..READY };
     Some(match scenario {
         Scenario::StartupSilent | Scenario::TooManyClients => Behaviour { admission: Admission::Stuck, ..READY },
-        Scenario::ClientRejected => Behaviour { bootstrap: &[CLOSE], told: &[], ..READY },
+        Scenario::ClientRejected => Behaviour { bootstrap: &[CLOSE], ..READY },
         Scenario::ClientIdInUse => Behaviour { admission: Admission::InUse, ..READY },
         Scenario::ClientIdHeld => Behaviour { admission: Admission::FirstInUse, ..READY },
-        Scenario::PaperDisclaimer => Behaviour { bootstrap: &[DISCLAIMER, CLOSE], told: &[], ..GONE },
+        Scenario::PaperDisclaimer => Behaviour { bootstrap: &[DISCLAIMER, CLOSE], ..GONE },
         Scenario::AccountsMissing => opens_with(&[OrderId]),
         Scenario::AccountsEmpty => opens_with(&[Accounts(Empty), OrderId]),
         Scenario::AccountsTrailingComma => opens_with(&[Accounts(TrailingComma), OrderId]),
@@ -349,61 +348,76 @@ fn opening(scenario: Scenario) -> Option<Behaviour> {
 
 /// Faults of an open session.
 fn running(scenario: Scenario) -> Option<Behaviour> {
-    let tells = |told| Behaviour { told, ..READY };
-    let farm_down = |told, recovery| Behaviour { told, recovery, ..READY };
+    let tells = |news| Behaviour { news, ..READY };
+    let dies = |news| Behaviour { farms: &[], news, ..READY };
     Some(match scenario {
         Scenario::ApiUnresponsive => Behaviour { gateway: Answering::Never, ..CUT_OFF },
-        Scenario::HalfOpen => tells(&[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK, Vanish]),
+        Scenario::HalfOpen => tells(&[Vanish]),
         Scenario::ReadOnlyApi => Behaviour { orders: Orders::ReadOnly, ..READY },
         Scenario::ClockSkewed => Behaviour { clock_ahead_seconds: 120, ..READY },
-        Scenario::MidSessionClose => tells(&[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK, Pause(1_000), CLOSE]),
-        Scenario::PacingKill => tells(&[TOO_FAST, CLOSE]),
-        Scenario::PortMoved => tells(&[MOVED, CLOSE]),
-        Scenario::ServerReset => {
-            Behaviour { told: &[LINK_LOST, MOMENT, LINK_LOST, MOMENT, LINK_LOST], account_ready: "false", ..LINK_DOWN }
-        }
+        Scenario::MidSessionClose => tells(&[Pause(1_000), CLOSE]),
+        Scenario::PacingKill => dies(&[TOO_FAST, CLOSE]),
+        Scenario::PortMoved => dies(&[MOVED, CLOSE]),
+        Scenario::ServerReset => Behaviour {
+            news: &[LINK_LOST, Pause(100), LINK_LOST, Pause(100), LINK_LOST],
+            account_ready: "false",
+            ..LINK_DOWN
+        },
         Scenario::BrokerSilent => CUT_OFF,
-        Scenario::BrokerLinkDown => Behaviour { told: &[LINK_LOST], ..LINK_DOWN },
-        Scenario::BrokerLinkDown2110 => Behaviour { told: &[LINK_LOST_2110], ..LINK_DOWN },
+        Scenario::BrokerLinkDown => Behaviour { news: &[LINK_LOST], ..LINK_DOWN },
+        Scenario::BrokerLinkDown2110 => Behaviour { news: &[LINK_LOST_2110], ..LINK_DOWN },
         Scenario::BrokerLinkDownFarmsOk => {
-            Behaviour { told: &[LINK_LOST, USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK], ..LINK_DOWN }
+            Behaviour { news: &[LINK_LOST, USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK], ..LINK_DOWN }
         }
         Scenario::BrokerLinkRestored => tells(&[LINK_LOST, LINK_BACK]),
         Scenario::BrokerLinkRestoredDataLost => tells(&[LINK_LOST, LINK_BACK_DATA_LOST]),
-        Scenario::CompetingSession => {
-            competing(&[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK, Tell(10197, COMPETING)], (10197, COMPETING))
+        _ => return competing(scenario).or_else(|| farms(scenario)),
+    })
+}
+
+/// Another session of the same login.
+fn competing(scenario: Scenario) -> Option<Behaviour> {
+    let (news, data_error): (&[Step], _) = match scenario {
+        Scenario::CompetingSession => (&[Tell(10197, COMPETING)], (10197, COMPETING)),
+        Scenario::CompetingSession162 => (&[Tell(162, OTHER_ADDRESS_162)], (162, OTHER_ADDRESS_162)),
+        Scenario::CompetingSession420 => (&[Tell(420, OTHER_ADDRESS_420)], (420, OTHER_ADDRESS_420)),
+        _ => return None,
+    };
+    Some(Behaviour { news, data_error: Some(data_error), ..READY })
+}
+
+/// Faults of the data farms.
+fn farms(scenario: Scenario) -> Option<Behaviour> {
+    Some(match scenario {
+        Scenario::DataFarmDown => Behaviour {
+            farms: &[USFARM_OK, HKHMDS_OK, SECDEF_OK],
+            news: &[HFARM_BROKEN],
+            recovery: &[HFARM_OK],
+            ..READY
+        },
+        Scenario::HmdsFarmDown => Behaviour {
+            farms: &[USFARM_OK, HFARM_OK, SECDEF_OK],
+            news: &[HKHMDS_BROKEN],
+            recovery: &[HKHMDS_OK],
+            ..READY
+        },
+        Scenario::SecdefFarmDown => Behaviour {
+            farms: &[USFARM_OK, HFARM_OK, HKHMDS_OK],
+            news: &[SECDEF_BROKEN],
+            recovery: &[SECDEF_OK],
+            ..READY
+        },
+        Scenario::FarmFlap => {
+            Behaviour { farms: &[USFARM_OK, HKHMDS_OK, SECDEF_OK], news: &[HFARM_BROKEN, HFARM_OK], ..READY }
         }
-        Scenario::CompetingSession162 => competing(
-            &[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK, Tell(162, OTHER_ADDRESS_162)],
-            (162, OTHER_ADDRESS_162),
-        ),
-        Scenario::CompetingSession420 => competing(
-            &[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK, Tell(420, OTHER_ADDRESS_420)],
-            (420, OTHER_ADDRESS_420),
-        ),
-        Scenario::DataFarmDown => farm_down(&[USFARM_OK, HFARM_BROKEN, HKHMDS_OK, SECDEF_OK], &[HFARM_OK]),
-        Scenario::HmdsFarmDown => farm_down(&[USFARM_OK, HFARM_OK, HKHMDS_BROKEN, SECDEF_OK], &[HKHMDS_OK]),
-        Scenario::SecdefFarmDown => farm_down(&[USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_BROKEN], &[SECDEF_OK]),
-        Scenario::FarmFlap => tells(&[USFARM_OK, HFARM_BROKEN, HKHMDS_OK, SECDEF_OK, HFARM_OK]),
-        Scenario::FarmsInactive => tells(&[
-            Tell(2107, "HMDS data farm connection is inactive but should be available upon demand.hkhmds"),
-            Tell(2108, "Market data farm connection is inactive but should be available upon demand.hfarm"),
-            SECDEF_OK,
-        ]),
+        Scenario::FarmsInactive => Behaviour { farms: &[HKHMDS_ASLEEP, HFARM_ASLEEP, SECDEF_OK], ..READY },
         Scenario::FarmsLate => Behaviour {
-            told: &[Pause(700), USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK],
+            farms: &[Pause(700), USFARM_OK, HFARM_OK, HKHMDS_OK, SECDEF_OK],
             broker: Answering::AfterFarms,
             ..READY
         },
         _ => return None,
     })
-}
-
-impl Behaviour {
-    /// What sessions that are open when the scenario begins are told. The healthy gateway's farms are no news to them.
-    pub(crate) fn onset(&self) -> &'static [Step] {
-        if self.told == READY.told { &[] } else { self.told }
-    }
 }
 
 #[cfg(test)]
@@ -418,28 +432,25 @@ mod tests {
         }
     }
 
+    fn codes(steps: &[Step]) -> Vec<i32> {
+        steps.iter().filter_map(|step| if let Tell(code, _) = step { Some(*code) } else { None }).collect()
+    }
+
     #[test]
-    fn a_fault_that_is_told_is_taken_back() {
+    fn a_fault_that_open_sessions_are_told_is_taken_back() {
         for scenario in Scenario::ALL {
             let behaviour = scenario.behaviour();
-            let down = [1100, 2110, 2103, 2105, 2157];
-            let up = [1101, 1102, 2104, 2106, 2158];
-            let codes = |steps: &[Step]| -> Vec<i32> {
-                steps.iter().filter_map(|step| if let Tell(code, _) = step { Some(*code) } else { None }).collect()
-            };
-            let told = codes(behaviour.told);
-            let after_last_fault = told.iter().rposition(|code| down.contains(code)).map(|at| told[at + 1..].to_vec());
-            let is_link = told.iter().any(|code| [1100, 2110].contains(code));
-            let restored = after_last_fault
-                .iter()
-                .flatten()
-                .any(|code| if is_link { [1101, 1102].contains(code) } else { *code == 2104 });
-            let recovers = codes(behaviour.recovery).iter().any(|code| up.contains(code));
-            if after_last_fault.is_some() && !restored {
-                assert!(recovers, "{scenario} leaves open sessions with a fault");
-            } else if recovers {
-                assert!(after_last_fault.is_some(), "{scenario} takes back what it never said");
+            let news = codes(behaviour.news);
+            let mut taken_back = news.clone();
+            taken_back.extend(codes(behaviour.recovery));
+            for (fault, repairs) in
+                [(1100, &[1101, 1102][..]), (2110, &[1101, 1102]), (2103, &[2104]), (2105, &[2106]), (2157, &[2158])]
+            {
+                if let Some(at) = news.iter().rposition(|code| *code == fault) {
+                    assert!(taken_back[at..].iter().any(|code| repairs.contains(code)), "{scenario}: {fault}");
+                }
             }
+            assert!(behaviour.recovery.is_empty() || !news.is_empty(), "{scenario} takes back what it never said");
         }
     }
 
@@ -447,10 +458,18 @@ mod tests {
     fn what_follows_an_end_is_never_reached() {
         for scenario in Scenario::ALL {
             let behaviour = scenario.behaviour();
-            for steps in [behaviour.bootstrap, behaviour.told] {
+            for steps in [behaviour.bootstrap, behaviour.farms, behaviour.news, behaviour.recovery] {
                 let end = steps.iter().position(|step| matches!(step, Step::End(_) | Vanish | Flood));
                 assert!(end.is_none_or(|at| at + 1 == steps.len()), "{scenario}");
             }
+        }
+    }
+
+    #[test]
+    fn every_scenario_has_one_row() {
+        for scenario in Scenario::ALL {
+            let rows = [connecting, greeting, opening, running].iter().filter(|rows| rows(*scenario).is_some()).count();
+            assert_eq!(rows, usize::from(*scenario != Scenario::Ready), "{scenario}");
         }
     }
 }

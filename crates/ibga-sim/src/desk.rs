@@ -17,7 +17,7 @@ use ibga_tws::reply::Reply;
 use ibga_tws::request::{Contract, Encoding, Raw, Request, split_message};
 use jiff::Timestamp;
 
-use crate::behaviour::{Answering, Behaviour, Orders};
+use crate::behaviour::{AccountList, Answering, Behaviour, Orders, Step};
 use crate::config::Config;
 use crate::event::Answer;
 use crate::fixture::{self, ACCOUNT_VALUES, HOLDINGS};
@@ -89,20 +89,22 @@ impl Desk {
             Request::ReqIds => {
                 self.order_id += 1;
                 let order_id = self.order_id;
-                self.if_answering(Source::Gateway, context, Answer::Answered, || {
-                    vec![Message::Reply(Reply::NextValidId(order_id))]
-                })
+                self.as_opened(context, |step| next_order_id(step, order_id))
             }
-            Request::ReqManagedAccounts => self.if_answering(Source::Gateway, context, Answer::Answered, || {
-                let lists = context.behaviour.bootstrap.iter();
-                lists.filter_map(|step| accounts(step, context.config)).collect()
-            }),
+            Request::ReqManagedAccounts => self.as_opened(context, |step| accounts(step, context.config)),
             Request::ReqCurrentTime => self.time(context),
             Request::ReqContractDetails { request_id, contract } => {
                 self.contract(*request_id, contract, arguments.contract_id, context)
             }
             Request::Other(raw) => self.other(raw, &arguments, context),
         }
+    }
+
+    /// Answers with what the session is opened with, or not at all.
+    fn as_opened(&self, context: &Context<'_>, write: impl Fn(&Step) -> Option<Message>) -> (Answer, Vec<Message>) {
+        let messages: Vec<Message> = context.behaviour.bootstrap.iter().filter_map(write).collect();
+        let answer = if messages.is_empty() { Answer::Withheld } else { Answer::Answered };
+        self.if_answering(Source::Gateway, context, answer, || messages)
     }
 
     fn if_answering(
@@ -164,12 +166,12 @@ impl Desk {
         };
         match raw.id {
             5 | 16 => gateway(&|| vec![message::open_orders_end()]),
-            6 if arguments.is_subscription() => broker(&|| account_updates(arguments, context)),
+            6 if arguments.is_subscription() => gateway(&|| account_updates(arguments, context)),
             7 => broker(&|| vec![message::executions_end(request_id)]),
-            61 => broker(&|| positions(context)),
-            62 => broker(&|| account_summary(request_id, arguments, context)),
-            74 => broker(&|| positions_multi(request_id, arguments, context)),
-            76 => broker(&|| account_updates_multi(request_id, arguments, context)),
+            61 => gateway(&|| positions(context)),
+            62 => gateway(&|| account_summary(request_id, arguments, context)),
+            74 => gateway(&|| positions_multi(request_id, arguments, context)),
+            76 => gateway(&|| account_updates_multi(request_id, arguments, context)),
             99 => broker(&|| vec![message::completed_orders_end()]),
             104 => gateway(&|| vec![message::user_info(request_id)]),
             105 => gateway(&|| vec![message::current_time_in_millis(context.now.as_millisecond())]),
@@ -210,14 +212,22 @@ impl Desk {
 }
 
 /// The account list as a step of the opening writes it, if it is one.
-pub(crate) fn accounts(step: &crate::behaviour::Step, config: &Config) -> Option<Message> {
-    use crate::behaviour::{AccountList, Step};
+pub(crate) fn accounts(step: &Step, config: &Config) -> Option<Message> {
     let Step::Accounts(list) = step else { return None };
     Some(match list {
         AccountList::Full => Message::Reply(Reply::ManagedAccounts(config.accounts.clone())),
         AccountList::Empty => Message::Reply(Reply::ManagedAccounts(vec![])),
         AccountList::TrailingComma => message::accounts_with_comma(&names(config).join(",")),
     })
+}
+
+/// An order id as a step of the opening writes it, if it is one.
+pub(crate) fn next_order_id(step: &Step, order_id: i64) -> Option<Message> {
+    match step {
+        Step::OrderId => Some(Message::Reply(Reply::NextValidId(order_id))),
+        Step::BrokenOrderId => Some(message::broken_order_id()),
+        _ => None,
+    }
 }
 
 /// What a master client gets before its session opens.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use ibga_tws::ServerVersion;
 use ibga_tws::frame::{Frame, FrameDecoder};
 use ibga_tws::hello::{ClientHello, ServerHello};
-use ibga_tws::reply::Reply;
 use ibga_tws::request::{Request, split_message};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -36,10 +35,12 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 const IN_USE: &str = "Unable to connect as the client id is already in use. Retry with a unique client id.";
 
-/// The size of the small and the huge messages of a flood, and how many small ones come between two huge ones.
+/// The size of the small and the huge messages of a flood, how many small ones come between two huge ones, and a pause that
+/// leaves others on this machine some time.
 const FLOOD_SMALL: usize = 200;
-const FLOOD_HUGE: usize = 2 * 1024 * 1024;
+const FLOOD_HUGE: usize = 256 * 1024;
 const FLOOD_ROUND: usize = 100;
+const FLOOD_PAUSE: Duration = Duration::from_millis(5);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +100,8 @@ pub(crate) struct Session {
     seat: Option<Seat>,
     /// What waits to be written.
     outgoing: Vec<Vec<u8>>,
+    /// Whether the client asked for what is written next, so that the configured delay is due.
+    asked: bool,
 }
 
 impl Session {
@@ -125,6 +128,7 @@ impl Session {
             desk: Desk::new(),
             seat: None,
             outgoing: Vec::new(),
+            asked: false,
         }
     }
 
@@ -223,6 +227,7 @@ impl Session {
             bytes.truncate(bytes.len() / 2);
         }
         self.outgoing.push(bytes);
+        self.asked = true;
         self.flush().await?;
         if self.behaviour.greeting != Greeting::Hello {
             return Err(Ending::Close.into());
@@ -267,6 +272,7 @@ impl Session {
     }
 
     fn request(&mut self, payload: &[u8]) {
+        self.asked = true;
         match Request::decode(self.version, payload) {
             Ok(Request::StartApi { client_id }) if self.stage == Stage::Start => self.start(client_id),
             Ok(request) if self.stage == Stage::Open => {
@@ -310,7 +316,8 @@ impl Session {
                 self.seat = Some(seat);
                 self.stage = Stage::Open;
                 self.script.extend(self.behaviour.bootstrap);
-                self.script.extend(self.behaviour.told);
+                self.script.extend(self.behaviour.farms);
+                self.script.extend(self.behaviour.news);
             }
             Err(Refusal::Full) => self.stage = Stage::Stuck,
             Err(Refusal::InUse) => {
@@ -338,14 +345,20 @@ impl Session {
             return Err(ending.into());
         }
         if self.stage == Stage::Open {
+            // What the old scenario still had to say comes at once; what it still had to break is spared.
+            self.resume_at = None;
+            self.script.retain(|step| !matches!(step, Step::Pause(_) | Step::Flood | Step::Vanish | Step::End(_)));
             self.script.extend(old.recovery);
-            self.script.extend(self.behaviour.onset());
+            self.script.extend(self.behaviour.news);
         }
         Ok(())
     }
 
     /// Does the steps of the script up to the next pause.
     async fn play(&mut self) -> Result<(), Ended> {
+        if self.script.is_empty() {
+            return Ok(());
+        }
         while self.resume_at.is_none()
             && let Some(step) = self.script.pop_front()
         {
@@ -363,8 +376,10 @@ impl Session {
                 let accounts = desk::accounts(&step, &self.shared.config);
                 self.queue(accounts.as_slice());
             }
-            Step::OrderId => self.queue(&[Message::Reply(Reply::NextValidId(self.desk.order_id()))]),
-            Step::BrokenOrderId => self.queue(&[message::broken_order_id()]),
+            Step::OrderId | Step::BrokenOrderId => {
+                let order_id = desk::next_order_id(&step, self.desk.order_id());
+                self.queue(order_id.as_slice());
+            }
             Step::Tell(code, text) => {
                 self.desk.farms_told |= code == 2158;
                 self.queue(&[desk::error(-1, code, text)]);
@@ -393,6 +408,7 @@ impl Session {
             loop {
                 self.stream.write_all(&small).await?;
                 self.stream.write_all(&huge).await?;
+                sleep(FLOOD_PAUSE).await;
             }
         };
         // In the middle of a message there is nothing else to say when the scenario changes.
@@ -416,9 +432,8 @@ impl Session {
         if self.behaviour.writes == Writes::Together {
             messages = vec![messages.concat()];
         }
-        let delay = self.shared.config.delay;
-        if !delay.is_zero() {
-            sleep(delay).await;
+        if std::mem::take(&mut self.asked) && !self.shared.config.delay.is_zero() {
+            sleep(self.shared.config.delay).await;
         }
         for bytes in messages {
             let pause = match (self.shared.config.dribble, self.behaviour.writes) {

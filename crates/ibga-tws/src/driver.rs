@@ -15,6 +15,12 @@ use crate::probe::{Action, Event, Probe, ProbePlan};
 /// How much is read at once.
 const READ_BYTES: usize = 16 * 1024;
 
+/// How many addresses of a name are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// How much of what is still coming is read when closing, before the peer is left to its flood.
+const CLOSE_BYTES_MAX: usize = 256 * 1024;
+
 /// How long the peer gets to close its side, so that closing ours does not reset a connection with bytes in flight.
 const CLOSE_LIMIT: Duration = Duration::from_millis(100);
 
@@ -71,32 +77,30 @@ fn left(watch: Stopwatch, until: Duration) -> Duration {
     until.saturating_sub(watch.elapsed())
 }
 
+/// Tries the addresses of a name in turn, each with its share of the time; the last failure is told. An address needs no
+/// look-up, which would cost a thread.
 async fn connect(host: &str, port: u16, limit: Duration) -> Result<TcpStream, ConnectFailure> {
-    match timeout(limit, connect_any(host, port)).await {
-        Ok(result) => result,
-        Err(_) => Err(ConnectFailure::TimedOut),
-    }
-}
-
-/// Tries the addresses of a name in turn; the last failure is told. An address needs no look-up, which would cost a thread.
-async fn connect_any(host: &str, port: u16) -> Result<TcpStream, ConnectFailure> {
+    let watch = Stopwatch::start();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => match tokio::net::lookup_host((host, port)).await {
-            Ok(found) => found.collect(),
-            Err(fault) => return Err(ConnectFailure::NameNotResolved(fault.to_string())),
+        Err(_) => match timeout(limit, tokio::net::lookup_host((host, port))).await {
+            Ok(Ok(found)) => found.take(ADDRESSES_MAX).collect(),
+            Ok(Err(fault)) => return Err(ConnectFailure::NameNotResolved(fault.to_string())),
+            Err(_) => return Err(ConnectFailure::NameNotResolved(format!("looking up {host} got no answer in time"))),
         },
     };
     let mut failure = ConnectFailure::NameNotResolved(format!("{host} has no address"));
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
+    for (number, address) in addresses.iter().enumerate() {
+        let shares = u32::try_from(addresses.len() - number).unwrap_or(1);
+        match timeout(left(watch, limit) / shares, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
                 // Without this the questions wait for the acknowledgement of the hello.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(fault) => failure = connect_failure(&fault),
+            Ok(Err(fault)) => failure = connect_failure(&fault),
+            Err(_) => failure = ConnectFailure::TimedOut,
         }
     }
     Err(failure)
@@ -129,7 +133,13 @@ async fn close(mut stream: TcpStream, limit: Duration) {
     if stream.shutdown().await.is_err() {
         return;
     }
+    let watch = Stopwatch::start();
+    let limit = limit.min(CLOSE_LIMIT);
     let mut buffer = [0; 1024];
-    let drain = async { while matches!(read(&stream, &mut buffer).await, Ok(count) if count > 0) {} };
-    let _ = timeout(limit.min(CLOSE_LIMIT), drain).await;
+    let mut bytes = 0;
+    while bytes < CLOSE_BYTES_MAX
+        && let Ok(Ok(count @ 1..)) = timeout(left(watch, limit), read(&stream, &mut buffer)).await
+    {
+        bytes += count;
+    }
 }

@@ -104,6 +104,8 @@ pub struct Probe {
     /// When the broker is asked again, if it has not answered by then.
     ask_again_at: Option<Duration>,
     asked_at: Duration,
+    /// The questions have really left; what came before cannot be their answer.
+    questions_sent: bool,
     liveness_seen: bool,
     link_lost_at: Option<Duration>,
     seen: ApiSeen,
@@ -124,6 +126,7 @@ impl Probe {
             questions_asked: 0,
             ask_again_at: None,
             asked_at: Duration::ZERO,
+            questions_sent: false,
             liveness_seen: false,
             link_lost_at: None,
             seen: ApiSeen::default(),
@@ -144,6 +147,7 @@ impl Probe {
         }
         self.ask_again_if_due(now);
         if !self.outgoing.is_empty() {
+            self.questions_sent = self.state == State::Asking;
             return Action::Send(std::mem::take(&mut self.outgoing));
         }
         if self.state != State::Over && now >= self.deadline {
@@ -197,7 +201,7 @@ impl Probe {
                 Err(fault) => return self.broken(fault.to_string(), now),
             }
         }
-        if self.asked() {
+        if self.questions_sent && self.state != State::Over {
             self.review(now);
         }
     }
@@ -247,11 +251,12 @@ impl Probe {
                 if self.state == State::Startup {
                     self.seen.order_id = Some(order_id);
                     self.ask_if_started(now);
-                } else {
+                } else if self.questions_sent && self.seen.orders == Orders::Unproven {
+                    // Once refused stays refused: an order id may come unasked.
                     self.seen.orders = Orders::Allowed;
                 }
             }
-            Reply::CurrentTime(epoch_seconds) if self.asked() => {
+            Reply::CurrentTime(epoch_seconds) if self.questions_sent => {
                 self.seen.clock = Some(ClockReading { epoch_seconds, received_after: now });
             }
             Reply::ContractDetails { request_id, .. } | Reply::ContractDetailsEnd { request_id }
@@ -280,6 +285,10 @@ impl Probe {
                 self.next_client_id(now);
             }
             Meaning::ReadOnly => self.seen.orders = Orders::ReadOnly,
+            // The text may be in any language; a validation error that is not about the contract is about the order id.
+            _ if notice.code == 321 && self.questions_sent && !self.is_question(notice.request_id) => {
+                self.seen.orders = Orders::ReadOnly;
+            }
             Meaning::FarmUp => self.ask_again_soon(now),
             _ if self.is_question(notice.request_id) && notice.proves_broker() => self.broker_answered(now),
             _ => {}
@@ -322,7 +331,7 @@ impl Probe {
 
     /// Something came up behind the gateway only after the question was asked, which may then have been lost.
     fn ask_again_soon(&mut self, now: Duration) {
-        if self.state == State::Asking && self.questions_asked == 1 {
+        if self.state == State::Asking && self.questions_asked == 1 && self.seen.broker == Broker::Silent {
             self.ask_again_at.get_or_insert(now.max(self.asked_at + ASK_AGAIN_AFTER));
         }
     }
@@ -349,10 +358,6 @@ impl Probe {
             self.ask_again_at = None;
             self.seen.timings.push((Stage::Broker, now.saturating_sub(self.asked_at)));
         }
-    }
-
-    fn asked(&self) -> bool {
-        matches!(self.state, State::Asking | State::Settling)
     }
 
     /// What is left to wait for, once the questions have been asked.
@@ -429,6 +434,7 @@ impl Probe {
         self.seen = ApiSeen { client_ids_in_use: tried, ..ApiSeen::default() };
         self.decoder = FrameDecoder::default();
         self.outgoing.clear();
+        self.link_lost_at = None;
         self.state = State::ToConnect;
     }
 
@@ -466,6 +472,9 @@ mod tests {
     use super::*;
     use crate::frame;
     use ibga_core::account::AccountId;
+    use ibga_core::cause::Cause;
+    use ibga_core::observation::{ContainerSeen, Observation};
+    use ibga_core::verdict::{Expectations, judge};
 
     fn plan() -> ProbePlan {
         ProbePlan {
@@ -843,11 +852,66 @@ mod tests {
         assert_eq!(bench.seen().accounts, Some(AccountId::parse_list("DU1234567")));
     }
 
+    /// One message of a gateway: the ones that matter, in any order, and noise between them.
+    fn any_reply() -> impl Strategy<Value = Reply> {
+        prop_oneof![
+            prop::sample::select(vec!["", "DU1234567", "U1,DU2"]).prop_map(accounts),
+            (0_i64..5).prop_map(Reply::NextValidId),
+            any::<i32>().prop_map(|seconds| Reply::CurrentTime(i64::from(seconds))),
+            (QUESTION_ID - 1..QUESTION_ID + 3).prop_map(|request_id| Reply::ContractDetailsEnd { request_id }),
+            (
+                prop::sample::select(vec![-1, QUESTION_ID]),
+                prop::sample::select(vec![0, 165, 200, 321, 326, 1100, 1102, 2104, 10197])
+            )
+                .prop_map(|(id, code)| Reply::Notice(Notice::new(id, code, "text:farm"))),
+        ]
+    }
+
     proptest! {
-        /// Whatever a peer sends and however it is split: no panic, an end in time, and nothing looks proven that is not.
+        /// In whatever order a gateway's messages come: the probe ends in time, and ready needs every proof.
         #[test]
-        fn hostile_streams(version in prop::sample::select(vec![178_u32, 200, 201, 213]),
-                           chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..12), greeted in any::<bool>()) {
+        fn any_order_of_messages(replies in prop::collection::vec((any_reply(), 0_u64..400), 0..25)) {
+            let mut bench = Bench::connected(178);
+            let mut answers = Vec::new();
+            let mut heard = Vec::new();
+            for (reply, wait) in &replies {
+                if bench.at(bench.now + ms(*wait)) == Action::Finish {
+                    break;
+                }
+                heard.push(reply);
+                if bench.sent.len() >= 3 {
+                    answers.push(reply);
+                }
+                bench.reply(reply);
+            }
+            prop_assert_eq!(bench.at(Duration::from_secs(15)), Action::Finish);
+            let api = bench.seen();
+            let started_at = ibga_core::clock::now();
+            let seen = Observation { started_at, container: ContainerSeen::NotChecked, api, hint: None, fault: None };
+            let expected = Expectations { clock_skew_max: Duration::MAX, ..Expectations::default() };
+            let came = |wanted: fn(&Reply) -> bool| answers.iter().any(|reply| wanted(reply));
+            if judge(&seen, &expected).cause == Cause::Ready {
+                prop_assert!(heard.iter().any(|reply| matches!(reply, Reply::ManagedAccounts(accounts) if !accounts.is_empty())));
+                prop_assert!(heard.iter().filter(|reply| matches!(reply, Reply::NextValidId(_))).count() >= 2);
+                prop_assert!(came(|reply| matches!(reply, Reply::NextValidId(_))));
+                prop_assert!(came(|reply| matches!(reply, Reply::CurrentTime(_))));
+                let of_the_broker = |reply: &Reply| match reply {
+                    Reply::Notice(notice) => notice.code == 200,
+                    other => matches!(other, Reply::ContractDetailsEnd { .. }),
+                };
+                prop_assert!(came(of_the_broker), "no answer of the broker");
+                let last_link = heard.iter().rev().find_map(|reply| match reply {
+                    Reply::Notice(notice) if [1100, 1102].contains(&notice.code) => Some(notice.code),
+                    _ => None,
+                });
+                prop_assert_ne!(last_link, Some(1100));
+            }
+        }
+
+        /// Whatever bytes a peer sends and however they are split: no panic, an end in time, and never ready.
+        #[test]
+        fn hostile_streams(version in prop::sample::select(vec![178_u32, 200, 201, 213]), greeted in any::<bool>(),
+                           chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..12)) {
             let mut bench = Bench::new(plan());
             bench.version = ServerVersion(version);
             bench.event(&Event::Connected);
@@ -861,7 +925,26 @@ mod tests {
             }
             prop_assert_eq!(bench.at(Duration::from_secs(15)), Action::Finish);
             let seen = bench.seen();
-            prop_assert!(seen.broker != Broker::Answered || (seen.accounts.is_some() && seen.order_id.is_some()));
+            prop_assert!(seen.clock.is_none() && seen.broker != Broker::Answered);
         }
+    }
+
+    #[test]
+    fn answers_that_came_before_their_question_are_none() {
+        let mut bench = Bench::connected(178);
+        let burst = [accounts("DU1"), Reply::NextValidId(1), Reply::NextValidId(2), Reply::CurrentTime(5)];
+        let bytes: Vec<u8> = burst.iter().flat_map(|reply| reply.encode(bench.version, 0)).collect();
+        bench.bytes(&bytes);
+        let seen = bench.seen();
+        assert_eq!((seen.orders, seen.clock), (Orders::Unproven, None));
+    }
+
+    #[test]
+    fn orders_once_refused_stay_refused_in_any_language() {
+        let mut bench = Bench::connected(178);
+        bench.started();
+        bench.notice(-1, 321, "Fehler beim Überprüfen der Anfrage");
+        bench.answered();
+        assert_eq!(bench.seen().orders, Orders::ReadOnly);
     }
 }

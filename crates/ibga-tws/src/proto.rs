@@ -160,8 +160,8 @@ mod tests {
         for cut in [1, 4, whole.len() - 1] {
             assert_eq!(read(&whole[..cut]), None, "cut at {cut}");
         }
-        for broken in [&[0x0B][..], &[0x00, 0x01], &[0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F], &[0x08; 12], &[0xFF; 11]] {
-            let _ = read(broken);
+        for broken in [&[0x0B][..], &[0x00, 0x01], &[0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F], &[0x08], &[0xFF; 11]] {
+            assert_eq!(read(broken), None, "{broken:?}");
         }
     }
 

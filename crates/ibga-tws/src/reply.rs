@@ -230,9 +230,9 @@ fn write_details(text: &mut FieldWriter, version: ServerVersion, request_id: i32
     if version >= ServerVersion::LAST_TRADE_DATE {
         text.blank(1);
     }
-    let local_symbol = format!("{}.{}", contract.symbol, contract.currency);
+    let local_symbol = local_symbol(contract);
     text.field("0").blank(1).field(&contract.exchange).field(&contract.currency).field(&local_symbol);
-    text.field(&local_symbol).field(&local_symbol).field(details.contract_id).field("0.00005");
+    text.field(&local_symbol).field(&local_symbol).field(details.contract_id).field(tick(contract));
     if (MD_SIZE_MULTIPLIER..ServerVersion::SIZE_RULES).contains(&version) {
         text.field(1);
     }
@@ -267,6 +267,20 @@ fn write_details(text: &mut FieldWriter, version: ServerVersion, request_id: i32
     }
 }
 
+/// Currency pairs are named as such, everything else by its symbol.
+fn local_symbol(contract: &Contract) -> String {
+    if contract.security_type == "CASH" {
+        format!("{}.{}", contract.symbol, contract.currency)
+    } else {
+        contract.symbol.clone()
+    }
+}
+
+/// A plausible smallest change of price.
+fn tick(contract: &Contract) -> &'static str {
+    if contract.security_type == "CASH" { "0.00005" } else { "0.01" }
+}
+
 /// From version 110 until the size rules of 164, details carry a size multiplier.
 const MD_SIZE_MULTIPLIER: ServerVersion = ServerVersion(110);
 
@@ -296,10 +310,12 @@ fn read_details(raw: &Raw, version: ServerVersion) -> Option<Reply> {
 }
 
 fn write_details_proto(message: &mut MessageWriter, request_id: i32, details: &ContractDetails) {
+    let local_symbol = local_symbol(&details.contract);
     let mut contract = MessageWriter::default().int(1, i64::from(details.contract_id)).finish();
     contract.extend_from_slice(&details.contract.to_proto());
+    contract.extend_from_slice(&MessageWriter::default().bytes(11, local_symbol).finish());
     let body = MessageWriter::default()
-        .bytes(2, "0.00005")
+        .bytes(2, tick(&details.contract))
         .int(5, 1)
         .bytes(12, &details.time_zone)
         .bytes(13, &details.trading_hours)
@@ -375,6 +391,25 @@ mod tests {
                 let wire = reply.encode(ServerVersion(version), 1_700_000_000_000);
                 assert_eq!(&decode(version, &payload(&wire)), reply, "at {version}");
             }
+        }
+    }
+
+    #[test]
+    fn only_currency_pairs_are_named_by_both_currencies() {
+        let stock = Contract {
+            symbol: "AAPL".into(),
+            security_type: "STK".into(),
+            exchange: "SMART".into(),
+            currency: "USD".into(),
+        };
+        for (contract, name, tick) in [(stock, "AAPL", "0.01"), (Contract::eur_usd(), "EUR.USD", "0.00005")] {
+            let details = ContractDetails { contract, contract_id: 7, ..ContractDetails::default() };
+            let reply = Reply::ContractDetails { request_id: 1, details };
+            let text = String::from_utf8(reply.encode(ServerVersion(178), 0)).expect("text");
+            assert!(text.contains(&format!("\0{name}\0{name}\0{name}\x007\0{tick}\0")), "{text:?}");
+            let protobuf = reply.encode(ServerVersion(213), 0);
+            assert!(protobuf.windows(tick.len()).any(|bytes| bytes == tick.as_bytes()));
+            assert!(protobuf.windows(name.len() + 2).any(|bytes| bytes[0] == 0x5A && &bytes[2..] == name.as_bytes()));
         }
     }
 

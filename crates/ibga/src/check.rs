@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ibga_core::account::AccountId;
 use ibga_core::clock::{self, Stopwatch};
-use ibga_core::log_hints::last_hint;
+use ibga_core::log_hints::{last_hint, masked};
 use ibga_core::observation::{
     ApiSeen, Connect, ConnectFailure, ContainerSeen, ContainerState, FoundBy, Observation, Stage,
 };
@@ -22,7 +23,7 @@ use ibga_tws::request::Contract;
 use jiff::tz::TimeZone;
 
 use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
-use crate::lock::{GatewayLock, LockError, Purpose};
+use crate::lock::{GatewayLock, Purpose};
 use crate::settings::{BrokerProbe, ContainerChoice, Settings};
 
 /// The longest that the container engine may take of a check.
@@ -79,29 +80,45 @@ pub fn endpoint(settings: &Settings) -> String {
 }
 
 /// Looks at the gateway and writes the status file. If another process is at it already, waits and takes over its result.
-pub fn check(settings: &Settings, zone: &TimeZone) -> Result<Checked, LockError> {
+/// Whatever keeps this one from looking is a report, too.
+pub fn check(settings: &Settings, zone: &TimeZone) -> Checked {
     let began = clock::now();
     let purpose = purpose(settings);
-    let lock = GatewayLock::acquire(settings.host.as_str(), settings.port, purpose, settings.timeout + ENGINE_LIMIT)?;
+    let lock = GatewayLock::acquire(settings.host.as_str(), settings.port, purpose, settings.timeout + ENGINE_LIMIT);
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
-    if lock.waited_for == Some(purpose)
+    let waited_for = lock.as_ref().ok().and_then(|lock| lock.waited_for);
+    if waited_for == Some(purpose)
         && let Some(report) = previous.as_ref().filter(|report| report.timestamp >= began && is_about(report, settings))
     {
-        return Ok(Checked { report: report.clone(), transition: None, by: Observer::Another, write_fault: None });
+        return Checked { report: report.clone(), transition: None, by: Observer::Another, write_fault: None };
     }
-    let seen = observe_blocking(settings, previous.as_ref());
+    let seen = match &lock {
+        Ok(_) => observe_blocking(settings, previous.as_ref()),
+        Err(fault) => nothing_seen(began, fault.to_string()),
+    };
     let report = judge(settings, &seen, previous.as_ref(), zone);
-    let write_fault = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode).err();
     let transition = transition(previous.as_ref(), &report);
-    Ok(Checked { report, transition, by: Observer::Myself, write_fault })
+    let written = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode);
+    if written.is_err() {
+        // An old report that says ready must not outlive a new one. Removing it needs no space.
+        let _ = std::fs::remove_file(&settings.status_file);
+    }
+    Checked { report, transition, by: Observer::Myself, write_fault: written.err() }
+}
+
+fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
+    let container = ContainerSeen::NotChecked;
+    Observation { started_at, container, api: ApiSeen::default(), hint: None, fault: Some(fault) }
 }
 
 /// Two checks with the same purpose come to the same report.
 fn purpose(settings: &Settings) -> Purpose {
     let mut same = settings.clone();
-    // What only readers go by.
+    // Others read these.
     same.uninterpreted.clear();
-    Purpose::of(&format!("{same:?}"))
+    // Accounts print masked, but they are what matters here.
+    let accounts: Vec<&str> = settings.expect_accounts.iter().map(AccountId::reveal).collect();
+    Purpose::of(&format!("{same:?} {accounts:?}"))
 }
 
 fn is_about(report: &Report, settings: &Settings) -> bool {
@@ -164,12 +181,7 @@ fn observe_blocking(settings: &Settings, previous: Option<&Report>) -> Observati
             runtime.shutdown_background();
             seen
         }
-        Err(fault) => Observation {
-            started_at,
-            container: ContainerSeen::NotChecked,
-            api: ApiSeen { connect: Connect::Failed(ConnectFailure::Local(fault.to_string())), ..ApiSeen::default() },
-            hint: None,
-        },
+        Err(fault) => nothing_seen(started_at, format!("cannot start: {fault}")),
     }
 }
 
@@ -177,21 +189,21 @@ fn observe_blocking(settings: &Settings, previous: Option<&Report>) -> Observati
 pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observation {
     let watch = Stopwatch::start();
     let mut started_at = clock::now();
-    let engine = Engine::from_environment();
+    let engine = Engine::from_environment(settings.timeout);
     let (seen, mut api) = match &settings.container {
         ContainerChoice::Auto if is_local(settings.host.as_str()) => {
             // A guess at the container decides nothing about probing, so both are asked at once.
-            tokio::join!(
-                engine.publishing(settings.port, was_seen(settings, previous)),
-                probe(settings, settings.timeout)
-            )
+            let was_seen = was_seen(settings, previous);
+            tokio::join!(engine.publishing(settings.port, was_seen), probe(settings, settings.timeout))
         }
-        ContainerChoice::Auto | ContainerChoice::None => (engine.not_asked(), probe(settings, settings.timeout).await),
+        ContainerChoice::Auto | ContainerChoice::None => {
+            (ContainerAnswer::not_asked(), probe(settings, settings.timeout).await)
+        }
         ContainerChoice::Named(name) => {
             let seen = engine.named(name).await;
             let runs = seen.container.as_ref().is_some_and(|container| container.state == ContainerState::Running);
             started_at = clock::now();
-            let left = settings.timeout.saturating_sub(watch.elapsed()).max(settings.timeout / 2);
+            let left = settings.timeout.saturating_sub(watch.elapsed());
             let api = if runs { probe(settings, left).await } else { ApiSeen::default() };
             (seen, api)
         }
@@ -205,7 +217,7 @@ pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observat
         }
         _ => None,
     };
-    Observation { started_at, container: seen.judged, api, hint }
+    Observation { started_at, container: seen.judged, api, hint, fault: None }
 }
 
 async fn probe(settings: &Settings, timeout: Duration) -> ApiSeen {
@@ -238,14 +250,14 @@ fn is_local(host: &str) -> bool {
 
 /// Whether a container was found for this gateway before; then its absence is news.
 fn was_seen(settings: &Settings, previous: Option<&Report>) -> bool {
-    previous
-        .filter(|report| is_about(report, settings))
-        .is_some_and(|report| !matches!(report.container.as_str(), "not_checked" | "unknown"))
+    previous.filter(|report| is_about(report, settings)).is_some_and(|report| report.container != "not_checked")
 }
 
 /// The container engine of this machine, if there is one.
 struct Engine {
     address: Result<EngineAddress, EngineError>,
+    /// The longest that it may take.
+    limit: Duration,
 }
 
 /// What the engine said of the container.
@@ -255,14 +267,15 @@ struct ContainerAnswer {
     took: Option<Duration>,
 }
 
-impl Engine {
-    fn from_environment() -> Self {
-        Self { address: EngineAddress::find(&EngineSettings::from_environment()) }
+impl ContainerAnswer {
+    fn not_asked() -> Self {
+        Self { judged: ContainerSeen::NotChecked, container: None, took: None }
     }
+}
 
-    #[expect(clippy::unused_self, reason = "one of the three ways to ask, in the same words")]
-    fn not_asked(&self) -> ContainerAnswer {
-        ContainerAnswer { judged: ContainerSeen::NotChecked, container: None, took: None }
+impl Engine {
+    fn from_environment(timeout: Duration) -> Self {
+        Self { address: EngineAddress::find(&EngineSettings::from_environment()), limit: ENGINE_LIMIT.min(timeout / 2) }
     }
 
     /// Asked for by name: an engine that cannot be asked is a fault.
@@ -288,13 +301,14 @@ impl Engine {
 
     /// Looked for by its port: without an engine there is nothing to check.
     async fn publishing(&self, port: u16, was_seen: bool) -> ContainerAnswer {
-        if self.address.is_err() {
-            return self.not_asked();
+        if self.address.is_err() && !was_seen {
+            return ContainerAnswer::not_asked();
         }
         let watch = Stopwatch::start();
         let answer = self.inspect(&Selector::Publishing { port }).await;
         let judged = match &answer {
             Ok(Answer::Absent) if was_seen => ContainerSeen::Missing { name: None },
+            Err(_) if was_seen => ContainerSeen::Unknown,
             Ok(Answer::Absent) | Err(_) => ContainerSeen::NotChecked,
             Ok(Answer::Found(container)) => found(container, FoundBy::Port),
         };
@@ -303,7 +317,7 @@ impl Engine {
 
     async fn inspect(&self, selector: &Selector) -> Result<Answer, EngineError> {
         let address = self.address.as_ref().map_err(Clone::clone)?;
-        docker::inspect(selector, address, ENGINE_LIMIT).await
+        docker::inspect(selector, address, self.limit).await
     }
 
     async fn hint(&self, container: &Container) -> Option<ibga_core::log_hints::LogHint> {
@@ -324,7 +338,7 @@ fn container_of(answer: Result<Answer, EngineError>) -> Option<Container> {
     }
 }
 
-/// The last lines of the gateway's container's log, for a person.
+/// The last lines of the gateway's container's log, for a person; what looks like an account id or a user's name is masked.
 pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<String>), String> {
     let selector = match &settings.container {
         ContainerChoice::None => return Err("no container is configured (--container none)".into()),
@@ -340,7 +354,8 @@ pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<
             Answer::Absent => Err("no container was found for this gateway".into()),
             Answer::Found(container) => {
                 let lines = docker::log_tail(&container, line_count, &address, ENGINE_LIMIT).await;
-                Ok((container.name, lines.map_err(|fault| fault.to_string())?))
+                let lines = lines.map_err(|fault| fault.to_string())?;
+                Ok((container.name, lines.iter().map(|line| masked(line)).collect()))
             }
         }
     })

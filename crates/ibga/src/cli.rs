@@ -117,7 +117,7 @@ struct ProbeArgs {
     /// The gateway's container [default: auto, the one that publishes the port]
     #[arg(long, value_name = "NAME|auto|none", help_heading = "Probe")]
     container: Option<String>,
-    /// Time limit of the whole probe [default: 15s]
+    /// Time limit of the whole probe; waiting for another one that is under way comes on top [default: 15s]
     #[arg(long, value_name = "TIME", help_heading = "Probe")]
     timeout: Option<String>,
     /// How long to wait for late notices [default: 50ms]

@@ -5,20 +5,21 @@
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ibga_core::clock::Stopwatch;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 /// Where locks lie: a place that all users of a machine share, as the status file's default does.
 const FOLDER: &str = "/tmp";
 
-/// The most of a lock file that is read.
-const PURPOSE_BYTES_MAX: u64 = 64;
+/// How long the holder's purpose is in the file: twenty digits and a line's end.
+const PURPOSE_BYTES: usize = 21;
 
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The file cannot be used.
-    #[error("cannot use the lock file {}: {fault}; remove it", path.display())]
+    #[error("cannot use the lock file {}: {fault}", path.display())]
     File {
         /// The lock file.
         path: PathBuf,
@@ -70,28 +71,35 @@ impl GatewayLock {
 
     fn acquire_at(path: &Path, purpose: Purpose, limit: Duration) -> Result<Self, LockError> {
         let broken = |fault| LockError::File { path: path.to_owned(), fault };
-        let file = open(path).map_err(broken)?;
-        let (file, had_to_wait) = match file.try_lock() {
-            Ok(()) => (file, false),
-            Err(std::fs::TryLockError::Error(fault)) => return Err(broken(fault)),
-            Err(std::fs::TryLockError::WouldBlock) => match wait(file, limit) {
-                Some(file) => (file.map_err(broken)?, true),
-                None => return Err(LockError::Held { limit, path: path.to_owned() }),
-            },
-        };
-        let mut lock = Self { file, waited_for: None };
-        if had_to_wait {
-            lock.waited_for = lock.read_purpose();
+        let watch = Stopwatch::start();
+        loop {
+            let file = open(path).map_err(broken)?;
+            let (file, had_to_wait) = match file.try_lock() {
+                Ok(()) => (file, false),
+                Err(std::fs::TryLockError::Error(fault)) => return Err(broken(fault)),
+                Err(std::fs::TryLockError::WouldBlock) => match wait(file, limit.saturating_sub(watch.elapsed())) {
+                    Some(file) => (file.map_err(broken)?, true),
+                    None => return Err(LockError::Held { limit, path: path.to_owned() }),
+                },
+            };
+            // Whoever removed the file in between made room for another one: only the lock on that counts.
+            if !is_at(&file, path) {
+                continue;
+            }
+            let mut lock = Self { file, waited_for: None };
+            if had_to_wait {
+                lock.waited_for = lock.read_purpose();
+            }
+            // Another user's file cannot be written; whoever waits for us then probes for himself.
+            let _ = lock.write_purpose(purpose);
+            return Ok(lock);
         }
-        // Another user's file cannot be written; whoever waits for us then probes for himself.
-        let _ = lock.write_purpose(purpose);
-        Ok(lock)
     }
 
-    fn read_purpose(&mut self) -> Option<Purpose> {
-        let mut text = String::new();
-        (&self.file).take(PURPOSE_BYTES_MAX).read_to_string(&mut text).ok()?;
-        text.trim().parse().ok().map(Purpose)
+    fn read_purpose(&self) -> Option<Purpose> {
+        let mut text = [0; PURPOSE_BYTES];
+        self.file.read_exact_at(&mut text, 0).ok()?;
+        std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Purpose)
     }
 
     /// Always of the same length, so that one write is enough.
@@ -110,13 +118,25 @@ fn wait(file: File, limit: Duration) -> Option<io::Result<File>> {
     receiver.recv_timeout(limit).ok()
 }
 
+/// Whether this file is the one that others find there.
+fn is_at(file: &File, path: &Path) -> bool {
+    let there = std::fs::symlink_metadata(path);
+    file.metadata().is_ok_and(|here| there.is_ok_and(|there| (here.dev(), here.ino()) == (there.dev(), there.ino())))
+}
+
 /// Opens the file of whoever made it first. Reading is enough to lock, so that it need not be writable by all.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    let create = || {
+        let created = rustix::fs::open(path, flags | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
+        // Whatever the umask says: a lock that others cannot open would lock them out for ever.
+        rustix::fs::fchmod(&created, mode)?;
+        Ok(created)
+    };
     for _ in 0..3 {
         let opened = rustix::fs::open(path, flags | OFlags::RDWR, mode).or_else(|fault| match fault {
-            Errno::NOENT => rustix::fs::open(path, flags | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode),
+            Errno::NOENT => create(),
             _ => rustix::fs::open(path, flags | OFlags::RDONLY, mode),
         });
         match opened {
@@ -125,7 +145,10 @@ fn open(path: &Path) -> io::Result<File> {
             Err(fault) => return Err(fault.into()),
             Ok(descriptor) => {
                 let file = File::from(descriptor);
-                return if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) };
+                let metadata = file.metadata()?;
+                // A link to another file would have that one overwritten.
+                let is_plain = metadata.is_file() && metadata.nlink() <= 1;
+                return if is_plain { Ok(file) } else { Err(io::Error::other("it is no plain file")) };
             }
         }
     }
@@ -133,15 +156,13 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn path_for(host: &str, port: u16) -> PathBuf {
-    let host = match host {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = match host.as_str() {
         "localhost" | "::1" | "0.0.0.0" | "::" => "127.0.0.1",
         other => other,
     };
-    let host: String = host
-        .to_ascii_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' })
-        .collect();
+    let host: String =
+        host.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
     Path::new(FOLDER).join(format!("ibga-{host}-{port}.lock"))
 }
 
@@ -157,7 +178,8 @@ mod tests {
     fn names_are_safe_and_one_for_each_socket() {
         for (host, name) in [
             ("127.0.0.1", "/tmp/ibga-127.0.0.1-4000.lock"),
-            ("localhost", "/tmp/ibga-127.0.0.1-4000.lock"),
+            ("LocalHost", "/tmp/ibga-127.0.0.1-4000.lock"),
+            ("GW.example.", "/tmp/ibga-gw.example-4000.lock"),
             ("GW.example", "/tmp/ibga-gw.example-4000.lock"),
             ("../../etc", "/tmp/ibga-.._.._etc-4000.lock"),
             ("fe80::1", "/tmp/ibga-fe80__1-4000.lock"),
@@ -174,17 +196,32 @@ mod tests {
         assert_eq!(held.waited_for, None);
         let fault = GatewayLock::acquire_at(&path, second, Duration::from_millis(10)).expect_err("held");
         assert!(matches!(fault, LockError::Held { .. }), "{fault}");
-        let waiter = {
-            let path = path.clone();
-            std::thread::spawn(move || GatewayLock::acquire_at(&path, second, Duration::from_mins(1)))
-        };
+        assert_eq!(held.read_purpose(), Some(first), "what a waiter will read");
         drop(held);
-        let lock = waiter.join().expect("no panic").expect("freed");
-        // It may have come after the release, and then had nothing to wait for.
-        assert!(
-            matches!(lock.waited_for, None | Some(Purpose(_))) && lock.waited_for.is_none_or(|before| before == first)
-        );
+        // The one that gave up may still get it for a moment.
+        let lock = GatewayLock::acquire_at(&path, second, Duration::from_mins(1)).expect("freed");
+        assert_eq!(lock.read_purpose(), Some(second));
         drop(lock);
+        std::fs::remove_file(path).expect("removed");
+    }
+
+    #[test]
+    fn a_lock_on_a_removed_file_does_not_count() {
+        let path = path("removed");
+        let held = GatewayLock::acquire_at(&path, Purpose(1), Duration::ZERO).expect("free");
+        assert!(is_at(&held.file, &path));
+        std::fs::remove_file(&path).expect("removed");
+        assert!(!is_at(&held.file, &path));
+        let other = GatewayLock::acquire_at(&path, Purpose(2), Duration::ZERO).expect("another file");
+        assert!(is_at(&other.file, &path) && !is_at(&held.file, &path));
+        std::fs::remove_file(path).expect("removed");
+    }
+
+    #[test]
+    fn others_can_open_it_whatever_the_umask_says() {
+        let path = path("umask");
+        let _lock = GatewayLock::acquire_at(&path, Purpose(1), Duration::ZERO).expect("free");
+        assert_eq!(std::fs::metadata(&path).expect("there").mode() & 0o7777, 0o644);
         std::fs::remove_file(path).expect("removed");
     }
 

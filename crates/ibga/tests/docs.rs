@@ -15,7 +15,11 @@ fn compare(name: &str, text: &str) {
         std::fs::write(&path, text).expect("written");
     }
     let committed = std::fs::File::open(&path).and_then(std::io::read_to_string).expect("a page");
-    assert_eq!(committed, text, "docs/{name} is out of date: run UPDATE_DOCS=1 cargo test -p ibga --test docs");
+    let differs = committed.lines().zip(text.lines()).find(|(old, new)| old != new);
+    assert!(
+        committed == text,
+        "docs/{name} is out of date: run UPDATE_DOCS=1 cargo test -p ibga --test docs; {differs:#?}"
+    );
 }
 
 #[test]

@@ -45,12 +45,12 @@ fn what_is_believed() {
         ("stale", old_report(minutes(11)), vec![], vec!["status_stale"]),
         ("old, but not for this reader", old_report(minutes(11)), vec!["--max-age", "20m"], vec![]),
         ("from the future", old_report(minutes(-1)), vec![], vec!["status_from_future"]),
-        ("a list", "[]".into(), vec![], vec!["status_unreadable"]),
-        ("empty", String::new(), vec![], vec!["status_unreadable"]),
-        ("half", fresh().split_at(80).0.into(), vec![], vec!["status_unreadable"]),
-        ("too long", format!("{}{}", fresh(), " ".repeat(65_536)), vec![], vec!["status_unreadable"]),
-        ("without a field", fresh().replace("\"port\": \"open\", ", ""), vec![], vec!["status_unreadable"]),
-        ("a time that is none", fresh().replace('T', "t?"), vec![], vec!["status_unreadable"]),
+        ("a list", "[]".into(), vec![], vec!["status_invalid"]),
+        ("empty", String::new(), vec![], vec!["status_invalid"]),
+        ("half", fresh().split_at(80).0.into(), vec![], vec!["status_invalid"]),
+        ("too long", format!("{}{}", fresh(), " ".repeat(65_536)), vec![], vec!["status_invalid"]),
+        ("without a field", fresh().replace("\"port\": \"open\", ", ""), vec![], vec!["status_invalid"]),
+        ("a time that is none", fresh().replace('T', "t?"), vec![], vec!["status_invalid"]),
         ("contradiction", fresh().replace("\"ready\"", "\"error\""), vec![], vec!["not_ready"]),
         ("no accounts", fresh().replace("\"DU1234567\"", ""), vec![], vec!["not_ready", "not_authenticated"]),
         ("wrong account", fresh(), vec!["--expect-account", "U7654321"], vec!["unexpected_login"]),
@@ -196,6 +196,31 @@ fn a_refreshed_status_decides() {
     let ran = run(&lost, &[]);
     assert_eq!((ran.out.as_str(), ran.code), ("", Some(1)));
     assert!(ran.err.contains("Reason: IBGA: IBGA not ready: error (broker_link_down)\n"), "{}", ran.err);
+}
+
+#[test]
+fn a_status_that_cannot_be_refreshed_is_a_no_go_whatever_the_old_one_says() {
+    let desk = Desk::new();
+    desk.write("status.json", &fresh());
+    let folder = desk.path("status.json.d");
+    std::fs::create_dir_all(folder.join("status.json/full")).expect("a folder");
+    let ready = Gateway::start(Config::default());
+    let (port, path) = (ready.address.port().to_string(), folder.join("status.json"));
+    let arguments =
+        ["run", "--force", "--refresh-status", "--port", &port, "--status-file", path.to_str().expect("UTF-8")];
+    let ran = desk.run(&[&arguments[..], &["--", "echo", "started"]].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(ran.err.contains("Reason: IBGA: Status could not be refreshed: cannot write "), "{}", ran.err);
+}
+
+#[test]
+fn a_skipped_preflight_promises_nothing_from_an_old_report() {
+    let desk = Desk::new();
+    for (report, promised) in [(fresh(), "DU1234567 paper\n"), (old_report(SignedDuration::from_hours(500)), "\n")] {
+        desk.write("status.json", &report);
+        let ran = desk.run(&["run", "--skip-preflight", "--", "sh", "-c", "echo $IBGA_ACCOUNTS $IBGA_MODE"]);
+        assert_eq!(ran.out, promised);
+    }
 }
 
 #[test]

@@ -77,6 +77,36 @@ fn a_second_check_waits_for_the_first_and_takes_over_its_result() {
     assert_eq!(gateway.count("connected"), 3);
 }
 
+/// Both print as `DU***67`.
+#[test]
+fn a_result_for_another_account_is_not_taken_over() {
+    let desk = Desk::new();
+    let gateway = Gateway::start(Config { delay: Duration::from_millis(100), ..Config::default() });
+    let port = gateway.address.port().to_string();
+    let spawn = |account: &str| {
+        let mut command = desk.command(&["check", "--port", &port, "--json", "--expect-account", account]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+    };
+    let rans = [spawn("DU1234567"), spawn("DU9999967")].map(|child| Ran::from(child.wait_with_output().expect("ends")));
+    let causes = [&rans[0], &rans[1]].map(|ran| ran.json()["cause"].clone());
+    assert_eq!(causes, ["ready", "wrong_account"]);
+}
+
+#[test]
+fn an_old_report_does_not_outlive_a_new_one_that_cannot_be_written() {
+    let desk = Desk::new();
+    let ready = Gateway::start(Config::default());
+    assert_eq!(desk.check(ready.address, &[]).code, Some(0));
+    // A limit of no bytes for files stands for a full disk.
+    let port = ready.address.port().to_string();
+    let limited = format!("trap '' XFSZ; ulimit -f 0; exec {} check --port {port}", env!("CARGO_BIN_EXE_ibga"));
+    let mut command = desk.command_under("sh", &["-c", &limited], &[]);
+    let ran = Ran::from(command.output().expect("sh starts"));
+    assert_eq!((ran.code, ran.err.contains("cannot write ")), (Some(1), true), "{ran:?}");
+    let preflight = desk.run(&["preflight", "--force", "--json"]);
+    assert_eq!(preflight.json()["reasons"][0]["code"], "status_missing");
+}
+
 #[test]
 fn a_status_that_cannot_be_written_is_not_ready() {
     let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));

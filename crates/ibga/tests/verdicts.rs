@@ -9,6 +9,8 @@
 
 mod common;
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use common::{Desk, Gateway, Ran};
@@ -16,6 +18,9 @@ use ibga_core::account::AccountId;
 use ibga_core::cause::Cause;
 use ibga_core::clock::Stopwatch;
 use ibga_sim::{Config, Proxy, Scenario};
+use ibga_tws::ServerVersion;
+use ibga_tws::frame::FRAME_BYTES_MAX;
+use ibga_tws::hello::ServerHello;
 
 const TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -219,4 +224,27 @@ fn hosts_that_cannot_be_reached() {
         desk.command_under("unshare", &["--map-root-user", "--net"], &["check", "--timeout", "2s", "--json"]);
     let ran = Ran::from(alone.output().expect("unshare starts"));
     assert_eq!((ran.json()["cause"].as_str(), ran.code), (Some("host_unreachable"), Some(1)), "{ran:?}");
+}
+
+/// A peer that answers the hello and then sends as fast as it can, in frames as long as the protocol allows.
+#[test]
+fn a_flood_does_not_hold_up_the_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port().to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let hello = ServerHello::Session { version: ServerVersion(178), time: Vec::new() };
+        let mut flood = FRAME_BYTES_MAX.to_be_bytes().to_vec();
+        flood.resize(FRAME_BYTES_MAX as usize + 4, b'x');
+        let mut sent = stream.write_all(&hello.encode());
+        while sent.is_ok() {
+            sent = stream.write_all(&flood);
+        }
+    });
+    let watch = Stopwatch::start();
+    let ran = Desk::new().run(&["check", "--port", &port, "--timeout", "1s", "--json"]);
+    assert_eq!(
+        (ran.json()["cause"].as_str(), watch.elapsed() < Duration::from_secs(3)),
+        (Some("startup_silent"), true)
+    );
 }

@@ -5,7 +5,7 @@ use ibga_core::calendar::{Calendar, Exchange, Moment};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, Decision, Market, Outcome, Question, Rule};
 use ibga_core::report::Report;
-use ibga_core::status_file;
+use ibga_core::status_file::{self, StatusFileError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &PreflightArgs) -> Exit {
     arguments.judge.add_to(&mut flags);
     arguments.expect.add_to(&mut flags);
     let judged = settings(&flags)
-        .and_then(|settings| judge(&settings, MarketHours::from_flag(arguments.judge.force), &here_and_now()));
+        .and_then(|settings| judge(&settings, MarketHours::from_flag(arguments.judge.force), &here_and_now(), None));
     let judged = match judged {
         Ok(judged) => judged,
         Err(exit) => return exit,
@@ -93,7 +93,14 @@ pub(super) fn here_and_now() -> HereAndNow {
 }
 
 /// Judges the newest report. A fault of the settings ends it before anything is judged.
-pub(super) fn judge(settings: &Settings, hours: MarketHours, at: &HereAndNow) -> Result<Judged, Exit> {
+///
+/// A report that was made just now is judged as it is; otherwise the status file is read.
+pub(super) fn judge(
+    settings: &Settings,
+    hours: MarketHours,
+    at: &HereAndNow,
+    made_now: Option<Result<Report, StatusFileError>>,
+) -> Result<Judged, Exit> {
     let exchange: Exchange = settings
         .exchange
         .value
@@ -105,7 +112,7 @@ pub(super) fn judge(settings: &Settings, hours: MarketHours, at: &HereAndNow) ->
     let moment = calendar.at(now);
     let days_left = calendar.coverage().zip(calendar.local_date(now)).map(|(coverage, date)| coverage.days_left(date));
     let chosen = if settings.exchange.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
-    let read = status_file::read(&settings.status_file, &trust(settings), &at.zone);
+    let read = made_now.unwrap_or_else(|| status_file::read(&settings.status_file, &trust(settings), &at.zone));
     let decision = gate::judge(&Question {
         gateway: settings.gateway.as_str(),
         path: &settings.status_file,

@@ -8,12 +8,12 @@ use std::process::Command;
 use clap::Args;
 use ibga_core::account::{AccountId, Mode};
 use ibga_core::report::Report;
-use ibga_core::status_file;
+use ibga_core::status_file::StatusFileError;
 use jiff::tz::TimeZone;
 
 use super::preflight::{MarketHours, here_and_now, judge, tell_no_go};
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, ProbeArgs, check as check_command, settings};
-use crate::check::{self, trust};
+use crate::check;
 use crate::output::{self, Output, printable};
 use crate::settings::Settings;
 
@@ -62,14 +62,15 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
     let Some((program, rest)) = arguments.command.split_first() else { return Exit::Usage };
     let name = printable(&program.to_string_lossy());
     let output = arguments.common.output();
+    let hours = MarketHours::from_flag(arguments.judge.force);
     let report = if arguments.skip_preflight {
         output::fault(&format!("ibga run: warning: {name} is started without a preflight (--skip-preflight)"));
-        status_file::read(&settings.status_file, &trust(&settings), &TimeZone::system()).ok()
+        // Its promises to the agent are those of a report that would have passed, or none.
+        let judged = judge(&settings, MarketHours::PassedOver, &here_and_now(), None);
+        judged.ok().filter(|judged| judged.decision.is_go()).and_then(|judged| judged.report)
     } else {
-        if arguments.refresh_status {
-            refresh(&settings, output);
-        }
-        match judge(&settings, MarketHours::from_flag(arguments.judge.force), &here_and_now()) {
+        let made_now = arguments.refresh_status.then(|| refresh(&settings, output));
+        match judge(&settings, hours, &here_and_now(), made_now) {
             Err(exit) => return exit,
             Ok(judged) if !judged.decision.is_go() => {
                 tell_no_go(&judged, &name, output);
@@ -81,12 +82,15 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
     become_command(program, rest, &settings, report.as_ref())
 }
 
-/// A failed probe is in the status file, where the gate finds it; a fault of this program leaves the old file to age.
-fn refresh(settings: &Settings, output: Output) {
-    match check::check(settings, &TimeZone::system()) {
-        Ok(checked) if checked.write_fault.is_some() || output.is_verbose() => check_command::tell(&checked, output),
-        Ok(_) => {}
-        Err(fault) => output::fault(&format!("ibga run: status not refreshed: {fault}")),
+/// Probes. The agent will read the status file, so a report that is not in it does not count.
+fn refresh(settings: &Settings, output: Output) -> Result<Report, StatusFileError> {
+    let checked = check::check(settings, &TimeZone::system());
+    if output.is_verbose() {
+        check_command::tell(&checked, output);
+    }
+    match checked.write_fault {
+        Some(fault) => Err(StatusFileError::NotRefreshed(fault.to_string())),
+        None => Ok(checked.report),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &StatusArgs) -> Exit {
     flags.container.clone_from(&arguments.container);
     arguments.expect.add_to(&mut flags);
     let at = here_and_now();
-    let loaded = settings(&flags).and_then(|settings| Ok((judge(&settings, MarketHours::Kept, &at)?, settings)));
+    let loaded = settings(&flags).and_then(|settings| Ok((judge(&settings, MarketHours::Kept, &at, None)?, settings)));
     let (judged, settings) = match loaded {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
@@ -308,40 +308,32 @@ fn stages(report: &Report, shown: Accounts) -> Vec<(&'static str, Mark, String)>
             took(&format!("{logged_in}{kind}"), more, "startup"),
         ),
     ];
-    if let Some(more) = more {
-        rows.extend(later_stages(report, more));
+    if let Some(more) = more.filter(|_| report.connected) {
+        rows.extend(later_stages(more));
     }
     rows
 }
 
-fn later_stages(report: &Report, more: &Details) -> Vec<(&'static str, Mark, String)> {
+fn later_stages(more: &Details) -> Vec<(&'static str, Mark, String)> {
     let broker = match more.broker.as_str() {
         "answered" => Mark::Good,
         "silent" => Mark::Bad,
         _ => Mark::Unknown,
     };
-    // A ready report has proven that orders are allowed; others tell of them by their cause alone.
-    let orders = match more.cause {
-        Cause::ReadOnlyApi => (Mark::Bad, "refused: the API is read-only"),
-        Cause::Ready if more.warnings.iter().any(|warning| warning.contains("read-only")) => {
-            (Mark::Unknown, "refused: the API is read-only")
-        }
-        Cause::Ready => (Mark::Good, "allowed"),
+    let orders = match more.orders.as_deref() {
+        Some("allowed") => (Mark::Good, "allowed"),
+        Some("refused") => (Mark::Bad, "refused: the API is read-only"),
         _ => (Mark::Unknown, "not proven"),
     };
     let clock = more.clock_skew_seconds.map_or((Mark::Unknown, "not told".to_owned()), |skew| {
         let mark = if more.cause == Cause::ClockSkewed { Mark::Bad } else { Mark::Good };
         (mark, if skew == 0.0 { "the same as here".into() } else { format!("{skew:+.1} s from here") })
     });
-    let mut rows = vec![
+    vec![
         ("clock", clock.0, took(&clock.1, Some(more), "liveness")),
         ("orders", orders.0, orders.1.to_owned()),
         ("broker", broker, took(&more.broker, Some(more), "broker")),
-    ];
-    if report.port != PortState::Open {
-        rows.clear();
-    }
-    rows
+    ]
 }
 
 /// A stage's text with how long it took.
@@ -381,7 +373,7 @@ mod tests {
         let zone = TimeZone::get("Asia/Hong_Kong").expect("a zone");
         let now: Timestamp = "2026-11-23T01:30:04Z".parse().expect("an instant");
         let at = HereAndNow { now: now + SignedDuration::from_mins(minutes_later), zone };
-        let judged = judge(&settings, MarketHours::Kept, &at).expect("judged");
+        let judged = judge(&settings, MarketHours::Kept, &at, None).expect("judged");
         let text =
             Page { judged: &judged, settings: &settings, at, shown: Accounts::Masked, logs: None }.text(Paint::Plain);
         std::fs::remove_dir_all(&folder).expect("removed");
