@@ -11,10 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::account::Mode;
 use crate::calendar::{DataQuality, Moment, Phase};
 use crate::cause::Status;
+use crate::observation::{Broker, Orders};
 use crate::report::{PortState, Report};
 use crate::secure_file::ReadError;
 use crate::status_file::StatusFileError;
-use crate::verdict::{Expectations, ReadOnlyPolicy};
+use crate::verdict::Expectations;
 
 /// How far in the future a report may lie: two clocks are never quite the same.
 pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
@@ -27,6 +28,8 @@ const CALENDAR_WARNING_DAYS: i32 = crate::calendar::COVERAGE_WARNING_DAYS;
 pub struct Question<'a> {
     /// The gateway whose report is wanted.
     pub gateway: &'a str,
+    /// Its host and port, if anyone set them.
+    pub endpoint: Option<&'a str>,
     /// Where the report was looked for.
     pub path: &'a Path,
     /// The report, or why there is none.
@@ -143,7 +146,9 @@ impl Rule {
                 "run as the user whose `ibga check` writes the file, or let it write for others: status_file_mode = \"0644\", and its user in trusted_owners here",
             ),
             Self::Report => Some("run `ibga check`, which writes the file anew"),
-            Self::Gateway => Some("name the gateway (--gateway) or its status file (--status-file)"),
+            Self::Gateway => Some(
+                "run `ibga check` with the same settings, or name the gateway (--gateway) or its status file (--status-file)",
+            ),
             Self::NotFromFuture => Some("set the clock (`timedatectl status`), then run `ibga check`"),
             Self::Account => Some("leave the agent stopped, and log the gateway in with the user that was expected"),
             Self::Ready | Self::Authenticated | Self::Market => None,
@@ -277,10 +282,10 @@ fn judge_report(question: &Question<'_>, report: &Report, checks: &mut Vec<Check
     checks.push(passed(Rule::StatusFile, format!("Status file {}", question.path.display())));
     checks.push(secure());
     checks.push(passed(Rule::Report, format!("Status file holds a report ({schema})")));
-    checks.push(judge_gateway(question.gateway, report));
+    checks.push(judge_gateway(question, report));
     checks.push(judge_age(question, report));
     checks.push(judge_future(question.now, report));
-    checks.push(judge_orders(report, question.expected).unwrap_or_else(|| judge_ready(report)));
+    checks.push(judge_ready(report));
     checks.push(if report.authenticated && !report.accounts.is_empty() {
         passed(Rule::Authenticated, format!("{} logged in", count(report.accounts.len(), "account")))
     } else {
@@ -295,14 +300,22 @@ fn judge_report(question: &Question<'_>, report: &Report, checks: &mut Vec<Check
     });
 }
 
-fn judge_gateway(wanted: &str, report: &Report) -> Check {
-    match &report.more {
-        Some(more) if more.gateway != wanted => {
-            failed(Rule::Gateway, format!("Status speaks of gateway {}, not of {wanted}", printable(&more.gateway)))
-        }
-        Some(_) => passed(Rule::Gateway, format!("Status speaks of gateway {wanted}")),
-        None => passed(Rule::Gateway, "Status names no gateway (older writer)"),
+fn judge_gateway(question: &Question<'_>, report: &Report) -> Check {
+    let (wanted, endpoint) = (question.gateway, question.endpoint);
+    let Some(more) = &report.more else {
+        return passed(Rule::Gateway, "Status names no gateway (older writer)");
+    };
+    if more.gateway != wanted {
+        return failed(
+            Rule::Gateway,
+            format!("Status speaks of gateway {}, not of {wanted}", printable(&more.gateway)),
+        );
     }
+    if let Some(endpoint) = endpoint.filter(|endpoint| *endpoint != more.endpoint) {
+        let told = printable(&more.endpoint);
+        return failed(Rule::Gateway, format!("Status speaks of {told}, gateway {wanted} is set to {endpoint}"));
+    }
+    passed(Rule::Gateway, format!("Status speaks of gateway {wanted} at {}", printable(&more.endpoint)))
 }
 
 /// Text out of a file on its way to a terminal.
@@ -373,7 +386,16 @@ fn judge_ready(report: &Report) -> Check {
     if let Some(what) = contradiction(report) {
         return failed(Rule::Ready, format!("Status contradicts itself (ready {what})"));
     }
-    passed(Rule::Ready, "IBGA ready")
+    // The operator told the checker to let these pass; whoever reads the decision shall know.
+    let more = report.more.as_ref();
+    let mut text = String::from("IBGA ready");
+    if more.is_some_and(|more| more.broker == Broker::Unproven) {
+        text.push_str("; the broker was not asked (--broker-probe off)");
+    }
+    if more.is_some_and(|more| more.orders == Some(Orders::ReadOnly)) {
+        text.push_str("; orders would be refused (--allow-read-only)");
+    }
+    passed(Rule::Ready, text)
 }
 
 /// What in a report that says ready says otherwise.
@@ -381,23 +403,16 @@ fn contradiction(report: &Report) -> Option<&'static str> {
     let more = report.more.as_ref();
     let down = ["missing", "stopped", "paused", "restarting", "exited", "dead", "created"];
     [
-        (report.port == PortState::Closed, "with a closed port"),
+        (report.port != PortState::Open, "without an open port"),
         (!report.connected, "without a session"),
         (!report.authenticated || report.accounts.is_empty(), "without accounts"),
         (report.error.is_some(), "with an error"),
         (down.contains(&report.container.as_str()), "with a container that does not run"),
-        (more.is_some_and(|more| more.broker == "silent"), "with a silent broker"),
+        (more.is_some_and(|more| more.broker == Broker::Silent), "with a silent broker"),
         (more.is_some_and(|more| more.mode != Mode::of(&report.accounts)), "with a mode that its accounts do not have"),
     ]
     .into_iter()
     .find_map(|(holds, what)| holds.then_some(what))
-}
-
-/// An agent that trades must not go by the word of a checker that let a read-only API pass.
-fn judge_orders(report: &Report, expected: &Expectations) -> Option<Check> {
-    let refused = report.more.as_ref()?.orders.as_deref() == Some("refused") && report.status == Status::Ready;
-    (refused && expected.read_only == ReadOnlyPolicy::NotReady)
-        .then(|| failed(Rule::Ready, "IBGA not ready: read_only_api (its checker was told to allow it)"))
 }
 
 fn judge_market(market: &Market<'_>) -> Check {
@@ -414,7 +429,11 @@ fn judge_market(market: &Market<'_>) -> Check {
     }
     let open = moment.phase == Phase::Open && moment.data != DataQuality::Unknown;
     if !open && *chosen == Chosen::ByDefault {
-        let _ = write!(text, "; {} is only the default: set --exchange or IBGA_EXCHANGE", moment.exchange);
+        let _ = write!(
+            text,
+            "; {} is only the default: --exchange names another, --force passes market hours over",
+            moment.exchange
+        );
     }
     if open { passed(Rule::Market, text) } else { failed(Rule::Market, text) }
 }
@@ -482,6 +501,7 @@ mod tests {
         let moment = calendar.at(at);
         judge(&Question {
             gateway: "default",
+            endpoint: Some("127.0.0.1:4000"),
             path: Path::new("/tmp/ibga-status.json"),
             report,
             now: at,
@@ -669,7 +689,7 @@ mod tests {
         let market =
             Market::At { moment: &moment, zone: calendar.zone(), days_left: Some(30), chosen: Chosen::ByDefault };
         assert!(judge_market(&market).text.ends_with(
-            "; its calendar ends in 30 days: update ibga; XHKG is only the default: set --exchange or IBGA_EXCHANGE"
+            "; its calendar ends in 30 days: update ibga; XHKG is only the default: --exchange names another, --force passes market hours over"
         ));
         assert_eq!(judge_market(&Market::Forced).outcome, Outcome::PassedOver);
     }
@@ -697,7 +717,7 @@ mod tests {
             ),
             (
                 change("\"port\": \"open\"", "\"port\": \"closed\""),
-                "IBGA: Status contradicts itself (ready with a closed port)",
+                "IBGA: Status contradicts itself (ready without an open port)",
             ),
             (
                 change("\"container\": \"running\"", "\"container\": \"stopped\""),
@@ -708,8 +728,8 @@ mod tests {
                 "IBGA: Status contradicts itself (ready with a mode that its accounts do not have)",
             ),
             (
-                change("\"orders\": \"allowed\"", "\"orders\": \"refused\""),
-                "IBGA: IBGA not ready: read_only_api (its checker was told to allow it)",
+                change("127.0.0.1:4000", "127.0.0.1:4002"),
+                "IBGA: Status speaks of 127.0.0.1:4002, gateway default is set to 127.0.0.1:4000",
             ),
             (
                 change("\"gateway\": \"default\"", "\"gateway\": \"paper\""),

@@ -187,6 +187,11 @@ pub enum Broker {
 }
 
 impl Orders {
+    /// Reads the word of the status file.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Unproven, Self::Allowed, Self::ReadOnly].into_iter().find(|orders| orders.as_str() == word)
+    }
+
     /// The word of the status file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -198,6 +203,11 @@ impl Orders {
 }
 
 impl Broker {
+    /// Reads the word of the status file.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Unproven, Self::Silent, Self::Answered].into_iter().find(|broker| broker.as_str() == word)
+    }
+
     /// The word of the status file.
     pub fn as_str(self) -> &'static str {
         match self {

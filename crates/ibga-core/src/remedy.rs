@@ -117,12 +117,10 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
         }
         Cause::ClockSkewed => "set both clocks by NTP (`timedatectl status` shows this machine's); a container shares its host's clock".into(),
         Cause::NotAGateway => format!("{endpoint} is some other service: correct the port (ibga 4000, gateway 4001 live and 4002 paper, TWS 7496 and 7497)"),
-        Cause::ProtocolError => format!("if it stays: {restart}; if it stays then too, report it together with the gateway's version"),
+        Cause::ProtocolError => format!("check again, with a longer --timeout if the way to the gateway is slow; if it stays: {restart}"),
         Cause::ServerTooOld => "update IB Gateway or TWS".into(),
         Cause::Redirected => "put the address that it points to into the settings, if you trust it".into(),
-        Cause::DockerUnavailable => {
-            "start the container engine or let this user ask it (`sudo usermod -aG docker $USER`, then log in again); --container none leaves the check out".into()
-        }
+        Cause::DockerUnavailable => "repair what the error names; --container none leaves the container out of the check".into(),
         Cause::ProbeFailed => "repair what the error names; `ibga check -v` tells more".into(),
     };
     Some(text)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::account::{AccountId, Mode};
 use crate::cause::{Cause, Status};
-use crate::observation::{Connect, ContainerSeen, ContainerState, Hello, Observation};
+use crate::observation::{Broker, Connect, ContainerSeen, ContainerState, Hello, Observation, Orders};
 use crate::verdict::{Verdict, clock_skew};
 
 /// The schema that is written, and the only one that is read.
@@ -19,6 +19,9 @@ pub const SCHEMA_VERSION: u64 = 1;
 
 /// How the gateway was looked at; existing readers know the field.
 const CHECK_TYPE: &str = "socket";
+
+/// What this program's own reports say of a container. Older writers have words of their own.
+const CONTAINER_WORDS: [&str; 7] = ["running", "stopped", "paused", "restarting", "missing", "unknown", NOT_CHECKED];
 
 /// The word for a container that nobody looked at.
 const NOT_CHECKED: &str = "not_checked";
@@ -62,9 +65,9 @@ pub struct Details {
     /// Paper or live.
     pub mode: Option<Mode>,
     /// Whether the broker answered.
-    pub broker: String,
+    pub broker: Broker,
     /// Whether orders are allowed; not every writer tells.
-    pub orders: Option<String>,
+    pub orders: Option<Orders>,
     /// What else is worth knowing.
     pub warnings: Vec<String>,
     /// The version that the session spoke.
@@ -167,8 +170,8 @@ impl Report {
                 cause: verdict.cause,
                 remedy: at.remedy,
                 mode: Mode::of(&accounts),
-                broker: seen.api.broker.as_str().into(),
-                orders: Some(seen.api.orders.as_str().into()),
+                broker: seen.api.broker,
+                orders: Some(seen.api.orders),
                 warnings: verdict.warnings.clone(),
                 server_version: match seen.api.hello {
                     Some(Hello::Version(version) | Hello::TooOld(version)) => Some(version),
@@ -218,8 +221,8 @@ impl Report {
             put("cause", more.cause.code().into());
             put("remedy", more.remedy.clone().into());
             put("mode", more.mode.map(Mode::as_str).into());
-            put("broker", more.broker.clone().into());
-            put("orders", more.orders.clone().into());
+            put("broker", more.broker.as_str().into());
+            put("orders", more.orders.map(Orders::as_str).into());
             put("warnings", more.warnings.clone().into());
             put("server_version", more.server_version.into());
             put("clock_skew_seconds", more.clock_skew_seconds.into());
@@ -389,14 +392,19 @@ impl<'a> Fields<'a> {
         let timings = self.get("timings_ms")?.as_object().ok_or(not("timings_ms", "an object"))?;
         let timings = timings.iter().map(|(stage, ms)| Some((stage.clone(), ms.as_f64()?))).collect::<Option<_>>();
         let orders = if self.json.contains_key("orders") { self.optional_text("orders")? } else { None };
+        let orders = orders.map(|word| Orders::from_word(&word).ok_or(not("orders", "allowed, refused or unproven")));
+        let broker = Broker::from_word(self.text("broker")?).ok_or(not("broker", "answered, silent or unproven"))?;
+        if !CONTAINER_WORDS.contains(&self.text("container")?) {
+            return Err(not("container", "a state of a container"));
+        }
         Ok(Details {
             gateway: self.text("gateway")?.to_owned(),
             endpoint: self.text("endpoint")?.to_owned(),
             cause: cause.map_err(|_| ReportError::Field { field: "cause", wanted: "a known cause" })?,
             remedy: self.optional_text("remedy")?,
             mode: mode.transpose()?,
-            orders,
-            broker: self.text("broker")?.to_owned(),
+            orders: orders.transpose()?,
+            broker,
             warnings: self.texts("warnings")?.into_iter().map(str::to_owned).collect(),
             server_version: version,
             clock_skew_seconds: skew,
@@ -426,7 +434,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::observation::{ApiSeen, Broker, ClockReading, FoundBy, Orders, Stage};
+    use crate::observation::{ApiSeen, ClockReading, FoundBy, Stage};
     use crate::verdict::{Expectations, judge};
 
     fn hong_kong() -> TimeZone {
@@ -568,6 +576,10 @@ pub(crate) mod tests {
             ),
             (full.replace("\"sequence\": 1", "\"sequence\": -1"), field("sequence", "a whole number")),
             (full.replace("\"cause\": \"ready\"", "\"cause\": \"fine\""), field("cause", "a known cause")),
+            (full.replace("\"answered\"", "\"perhaps\""), field("broker", "answered, silent or unproven")),
+            (full.replace("\"allowed\"", "\"perhaps\""), field("orders", "allowed, refused or unproven")),
+            (full.replace("\"running\"", "\"on fire\""), field("container", "a state of a container")),
+            (full.replace("\"open\"", "\"ajar\""), field("port", "open, closed or unknown")),
         ] {
             assert_eq!(Report::from_json(&text, &TimeZone::UTC).map(|_| ()), fault, "{text}");
         }

@@ -47,7 +47,9 @@ pub struct WriteError {
 fn hint(path: &Path, fault: &io::Error) -> String {
     let folder = path.parent().unwrap_or(path).display();
     match fault.kind() {
-        io::ErrorKind::NotFound => format!("; create its folder: mkdir -p {folder}"),
+        io::ErrorKind::NotFound if path.parent().is_some_and(|folder| !folder.exists()) => {
+            format!("; create its folder: mkdir -p {folder}")
+        }
         io::ErrorKind::StorageFull => "; free some space there".into(),
         io::ErrorKind::PermissionDenied => match fs::symlink_metadata(path) {
             Ok(there) => format!(
@@ -56,7 +58,7 @@ fn hint(path: &Path, fault: &io::Error) -> String {
             ),
             Err(_) => format!("; this user may not write to {folder}"),
         },
-        _ => String::new(),
+        _ => "; choose another --status-file".into(),
     }
 }
 

@@ -174,15 +174,16 @@ fn writer() -> Writer {
 
 fn observe_blocking(settings: &Settings, previous: Option<&Report>) -> Observation {
     let started_at = clock::now();
-    match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
-        Ok(runtime) => {
-            let seen = runtime.block_on(observe(settings, previous));
-            // A name look-up that hangs in its thread must not hold up the end.
-            runtime.shutdown_background();
-            seen
-        }
-        Err(fault) => nothing_seen(started_at, format!("cannot start: {fault}")),
-    }
+    block_on(observe(settings, previous))
+        .unwrap_or_else(|fault| nothing_seen(started_at, format!("cannot start: {fault}")))
+}
+
+/// Runs to its end on this thread. A name look-up that hangs in a thread of its own does not hold up the end.
+fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(result)
 }
 
 /// Looks at container and socket.
@@ -348,8 +349,7 @@ pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<
         }
     };
     let address = EngineAddress::find(&EngineSettings::from_environment()).map_err(|fault| fault.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    runtime.map_err(|fault| fault.to_string())?.block_on(async {
+    block_on(async {
         match docker::inspect(&selector, &address, ENGINE_LIMIT).await.map_err(|fault| fault.to_string())? {
             Answer::Absent => Err("no container was found for this gateway".into()),
             Answer::Found(container) => {
@@ -359,4 +359,5 @@ pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<
             }
         }
     })
+    .map_err(|fault| fault.to_string())?
 }

@@ -6,11 +6,12 @@ mod run;
 mod simulate;
 mod status;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use ibga_core::secure_file::{self, ReadError, Trust};
 
 use crate::output::{self, Output, Volume};
@@ -40,6 +41,22 @@ impl From<Exit> for ExitCode {
             Exit::NotExecutable => 126,
             Exit::NotFound => 127,
         })
+    }
+}
+
+impl Exit {
+    /// A command could not be started: says why, and ends as a shell does.
+    fn cannot_start(program: &OsStr, fault: &io::Error) -> Self {
+        let name = output::printable(&program.to_string_lossy());
+        let (exit, what) = match fault.kind() {
+            io::ErrorKind::NotFound => (Self::NotFound, "there is no such command; write its whole path".to_owned()),
+            io::ErrorKind::PermissionDenied => {
+                (Self::NotExecutable, "it may not be executed; `chmod +x` it".to_owned())
+            }
+            _ => (Self::NotExecutable, fault.to_string()),
+        };
+        output::fault(&format!("cannot start {name}: {what}"));
+        exit
     }
 }
 
@@ -223,9 +240,4 @@ fn settings(flags: &Flags) -> Result<Settings, Exit> {
 fn usage_fault(text: &str) -> Exit {
     output::fault(text);
     Exit::Usage
-}
-
-/// The whole command line, for tests and generated pages.
-pub fn command() -> clap::Command {
-    Cli::command()
 }

@@ -251,7 +251,7 @@ pub enum EngineError {
         limit: Duration,
     },
     /// The address is of a kind that this program does not speak.
-    #[error("container engine address {address} is not supported; {next_step}")]
+    #[error("container engine address {address} (DOCKER_HOST) is not supported; {next_step}")]
     Unsupported {
         /// The address.
         address: String,

@@ -218,14 +218,6 @@ mod tests {
     }
 
     #[test]
-    fn others_can_open_it_whatever_the_umask_says() {
-        let path = path("umask");
-        let _lock = GatewayLock::acquire_at(&path, Purpose(1), Duration::ZERO).expect("free");
-        assert_eq!(std::fs::metadata(&path).expect("there").mode() & 0o7777, 0o644);
-        std::fs::remove_file(path).expect("removed");
-    }
-
-    #[test]
     fn links_and_pipes_are_refused() {
         let link = path("link");
         std::os::unix::fs::symlink("/etc/passwd", &link).expect("a link");

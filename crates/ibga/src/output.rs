@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use ibga_core::log_hints::masked;
+
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Volume {
@@ -35,6 +37,11 @@ impl Output {
         if self.volume != Volume::Quiet {
             let _ = io::stdout().write_all(with_newline(text).as_bytes());
         }
+    }
+
+    /// A document for a program: whoever asks for JSON gets it at any volume.
+    pub fn document(self, text: &str) {
+        let _ = io::stdout().write_all(with_newline(text).as_bytes());
     }
 
     /// A message for a person.
@@ -134,6 +141,11 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
 /// Text from outside on its way to a terminal: control characters, which could repaint it, become spaces.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The same for text that a gateway, a log or another writer may have had a hand in: account ids and user names are masked.
+pub fn untrusted(text: &str) -> String {
+    masked(&printable(text))
 }
 
 #[cfg(test)]

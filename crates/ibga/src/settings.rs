@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
+use ibga_core::gate::Chosen;
 use ibga_core::verdict::ExpectedMode;
 
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
@@ -161,6 +162,8 @@ pub struct Settings {
     pub host: Host,
     /// Its port, 1 to 65535.
     pub port: u16,
+    /// Whether anyone set host or port; if not, a report may speak of another endpoint.
+    pub endpoint_chosen: Chosen,
     /// The client ids that a probe may use.
     pub client_id: ClientId,
     /// The gateway's container.
@@ -193,8 +196,8 @@ pub struct Settings {
     pub api_version_max: u16,
     /// Users, besides this one and root, whose files are believed.
     pub trusted_owners: Vec<u32>,
-    /// Directory of the store; absolute.
-    pub state_dir: PathBuf,
+    /// Directory of the store, absolute; none for a user without a home who set none.
+    pub state_dir: Option<PathBuf>,
     /// What was set of the settings that others read.
     pub uninterpreted: Vec<Uninterpreted>,
 }
@@ -335,8 +338,8 @@ impl Reader<'_> {
         sources: &Sources<'_>,
     ) -> Result<Settings, Reported> {
         // Every value is read before the first fault ends the function.
-        let host = self.one(&names::HOST, values::host);
-        let port = self.one(&names::PORT, values::port);
+        let host = self.sourced(&names::HOST, values::host);
+        let port = self.sourced(&names::PORT, values::port);
         let client_id = self.one(&names::CLIENT_ID, values::client_id);
         let container = self.one(&names::CONTAINER, values::container);
         let timeout = self.one(&names::TIMEOUT, values::timeout);
@@ -355,11 +358,14 @@ impl Reader<'_> {
         let trusted_owners = self.trusted_owners(sources);
         let state_dir = self.state_dir(sources);
         let gateway = gateway?;
+        let (host, port) = (host?, port?);
+        let is_default = host.origin() == Origin::Default && port.origin() == Origin::Default;
         let set_status_file = status_file?.map(|path| path.value);
         Ok(Settings {
             config,
-            host: host?,
-            port: port?,
+            endpoint_chosen: if is_default { Chosen::ByDefault } else { Chosen::BySetting },
+            host: host.value,
+            port: port.value,
             client_id: client_id?,
             container: container?,
             timeout: timeout?,
@@ -470,22 +476,18 @@ impl Reader<'_> {
         })
     }
 
-    fn state_dir(&mut self, sources: &Sources<'_>) -> Result<PathBuf, Reported> {
+    fn state_dir(&mut self, sources: &Sources<'_>) -> Result<Option<PathBuf>, Reported> {
         if let Some(set) = self.set(&names::STATE_DIR, values::absolute_path)? {
-            return Ok(set.value);
+            return Ok(Some(set.value));
         }
         // Root's store is the machine's, also where root was entered with the variables of a person.
         if sources.user_id == 0 {
-            return Ok(PathBuf::from("/var/lib/ibga"));
+            return Ok(Some(PathBuf::from("/var/lib/ibga")));
         }
         let base = sources
             .directory("XDG_STATE_HOME")
             .or_else(|| sources.directory("HOME").map(|home| home.join(".local/state")));
-        base.map(|base| base.join("ibga")).ok_or_else(|| {
-            let place = Place::Default(names::STATE_DIR.name);
-            self.problems.push(Problem::new(place, Fault::NoStateDir));
-            Reported
-        })
+        Ok(base.map(|base| base.join("ibga")))
     }
 }
 

@@ -104,6 +104,7 @@ fn texts() {
     let ran = desk.run(&["preflight", "--force"]);
     assert!(ran.out.starts_with("PRE-FLIGHT PASSED - Agent may start\n"), "{}", ran.out);
     assert_eq!(desk.run(&["preflight", "--force", "-q"]).out, "");
+    assert_eq!(desk.run(&["preflight", "--force", "-q", "--json"]).json()["go"], true);
 }
 
 #[test]
@@ -211,6 +212,16 @@ fn a_status_that_cannot_be_refreshed_is_a_no_go_whatever_the_old_one_says() {
     let ran = desk.run(&[&arguments[..], &["--", "echo", "started"]].concat());
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     assert!(ran.err.contains("Reason: IBGA: Status could not be refreshed: cannot write "), "{}", ran.err);
+}
+
+#[test]
+fn a_report_of_another_endpoint_than_the_one_that_was_set_is_no_go() {
+    let desk = Desk::new();
+    let gateway = Gateway::start(Config::default());
+    assert_eq!(desk.check(gateway.address, &[]).code, Some(0));
+    assert_eq!(codes(&desk, &[]), [""; 0], "nobody set one");
+    desk.write("ibga.toml", "[gateway.default]\nport = 4000\n");
+    assert_eq!(codes(&desk, &[]), ["other_gateway"]);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn a_command_runs_against_it_and_lends_its_exit_code() {
     let ibga = env!("CARGO_BIN_EXE_ibga");
     let ran = desk.run(&["simulate", "--port", "0", "--", ibga, "check", "--json"]);
     assert_eq!((ran.code, &ran.json()["cause"]), (Some(0), &"ready".into()), "standard output is the command's alone");
+    assert!(!desk.status_file().exists(), "a simulated verdict does not stand where a real one is looked for");
     let ran = desk.run(&["simulate", "--port", "0", "--scenario", "paper-disclaimer", "--", ibga, "check", "-q"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
     for (command, code) in [("exit 42", 42), ("kill -9 $$", 137)] {
@@ -77,6 +78,7 @@ fn errors_say_what_to_do() {
         (&["--proxy", "squid"], 2, "no proxy is called `squid`"),
         (&["--delay", "5"], 2, "write a number with a unit"),
         (&["--ready-after", "-5s"], 2, "unexpected argument"),
+        (&["--account", "DU1,DU2"], 2, "not an account id"),
         (&["--server-version", "50"], 2, "50 is not in 100..=9999"),
         (&["--host", "192.0.2.1"], 1, "is no address of this machine"),
     ] {

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -105,6 +106,15 @@ fn an_old_report_does_not_outlive_a_new_one_that_cannot_be_written() {
     assert_eq!((ran.code, ran.err.contains("cannot write ")), (Some(1), true), "{ran:?}");
     let preflight = desk.run(&["preflight", "--force", "--json"]);
     assert_eq!(preflight.json()["reasons"][0]["code"], "status_missing");
+}
+
+#[test]
+fn a_lock_made_under_a_narrow_umask_does_not_lock_others_out() {
+    let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));
+    let script = format!("umask 077; exec {} check --port {}", env!("CARGO_BIN_EXE_ibga"), gateway.address.port());
+    assert!(desk.command_under("sh", &["-c", &script], &[]).output().expect("sh starts").status.success());
+    let mode = std::fs::metadata(gateway.lock_file()).expect("a lock").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o644);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, settings};
 use crate::check::{self, Checked, Observer};
-use crate::output::{self, Output, printable};
+use crate::output::{self, Output, untrusted};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -48,7 +48,14 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
     let zone = TimeZone::system();
     let output = arguments.common.output();
     let checked = check::check(&settings, &zone);
-    output.data(&if arguments.json { checked.report.to_json(&zone) } else { one_line(&checked.report) });
+    if arguments.json {
+        output.document(&checked.report.to_json(&zone));
+    } else {
+        output.data(&one_line(&checked.report));
+    }
+    if let Some(unused) = settings.uninterpreted("ALERT_EMAIL") {
+        output.message(&format!("warning: {} is set, but this version sends no alerts yet", unused.name));
+    }
     tell(&checked, output);
     exit(&checked)
 }
@@ -62,10 +69,10 @@ pub(super) fn exit(checked: &Checked) -> Exit {
 pub(super) fn tell(checked: &Checked, output: Output) {
     let more = checked.report.more.as_ref();
     if let Some(remedy) = more.and_then(|more| more.remedy.as_ref()) {
-        output.message(&format!("what to do: {}", printable(remedy)));
+        output.message(&format!("what to do: {}", untrusted(remedy)));
     }
     for warning in more.iter().flat_map(|more| &more.warnings) {
-        output.message(&format!("warning: {}", printable(warning)));
+        output.message(&format!("warning: {}", untrusted(warning)));
     }
     if let Some(transition) = &checked.transition {
         output.message(&transition_text(transition));
@@ -88,7 +95,7 @@ fn one_line(report: &Report) -> String {
     let Some(more) = &report.more else { return line };
     let _ = write!(line, ": {} at {}", more.gateway, more.endpoint);
     if let Some(error) = &report.error {
-        let _ = write!(line, ": {}", printable(error));
+        let _ = write!(line, ": {}", untrusted(error));
         return line;
     }
     let _ = write!(line, ", {}", accounts(&report.accounts));

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, settings, usage_fault};
-use crate::check::{expectations, trust};
+use crate::check::{endpoint, expectations, trust};
 use crate::output::{Output, printable};
 use crate::settings::{Origin, Settings};
 
@@ -49,7 +49,11 @@ pub(super) fn run(arguments: &PreflightArgs) -> Exit {
         Err(exit) => return exit,
     };
     let output = arguments.common.output();
-    output.data(&if arguments.json { pretty(&judged.document()) } else { judged.text() });
+    if arguments.json {
+        output.document(&pretty(&judged.document()));
+    } else {
+        output.data(&judged.text());
+    }
     if judged.decision.is_go() { Exit::Yes } else { Exit::No }
 }
 
@@ -113,8 +117,10 @@ pub(super) fn judge(
     let days_left = calendar.coverage().zip(calendar.local_date(now)).map(|(coverage, date)| coverage.days_left(date));
     let chosen = if settings.exchange.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
     let read = made_now.unwrap_or_else(|| status_file::read(&settings.status_file, &trust(settings), &at.zone));
+    let endpoint = endpoint(settings);
     let decision = gate::judge(&Question {
         gateway: settings.gateway.as_str(),
+        endpoint: (settings.endpoint_chosen == Chosen::BySetting).then_some(endpoint.as_str()),
         path: &settings.status_file,
         report: read.as_ref(),
         now,

@@ -1,7 +1,6 @@
 //! `ibga run`: becomes the agent's command, but only on a go. Nothing is printed on standard output: that is the agent's.
 
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -66,8 +65,10 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
     let report = if arguments.skip_preflight {
         output::fault(&format!("ibga run: warning: {name} is started without a preflight (--skip-preflight)"));
         // Its promises to the agent are those of a report that would have passed, or none.
-        let judged = judge(&settings, MarketHours::PassedOver, &here_and_now(), None);
-        judged.ok().filter(|judged| judged.decision.is_go()).and_then(|judged| judged.report)
+        match judge(&settings, MarketHours::PassedOver, &here_and_now(), None) {
+            Err(exit) => return exit,
+            Ok(judged) => judged.report.filter(|_| judged.decision.is_go()),
+        }
     } else {
         let made_now = arguments.refresh_status.then(|| refresh(&settings, output));
         match judge(&settings, hours, &here_and_now(), made_now) {
@@ -106,6 +107,5 @@ fn become_command(program: &OsString, arguments: &[OsString], settings: &Setting
         None => command.env_remove("IBGA_ACCOUNTS").env_remove("IBGA_MODE"),
     };
     let fault = command.exec();
-    output::fault(&format!("ibga run: cannot start {}: {fault}", printable(&program.to_string_lossy())));
-    if fault.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotExecutable }
+    Exit::cannot_start(program, &fault)
 }

@@ -16,35 +16,35 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::Exit;
-use crate::output::{self, printable};
+use crate::output;
 
 const AFTER_HELP: &str = "\
 Examples:
   ibga simulate                                              a healthy paper gateway at port 4002
   ibga simulate --scenario api_silent -- ibga check          a gateway for as long as a command runs
-  ibga simulate --port 4000 --scenario logged_out --proxy ibga-socat --ready-after 30s
+  ibga simulate --port 4000 --scenario logged_out --proxy ibga_socat --ready-after 30s
   ibga simulate --scenario broker_link_down --server-version 222
   ibga simulate --list                                       all scenarios
 
 One JSON object per event goes to standard output; the first, `listening`, before any client can come.
-It runs until it is interrupted. With a command it runs for as long as that does, tells it IBKR_HOST and IBKR_PORT,
-leaves standard output to it and ends with its exit code.
+It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output to it and ends with its exit code. The
+command finds IBKR_HOST and IBKR_PORT in its environment, and an IBGA_STATUS_FILE of its own.
 Exit codes: 0, 1 if it cannot listen, 2 wrong usage; else the command's own, 126 or 127.";
 
 /// Simulate a gateway, healthy or with a fault
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct SimulateArgs {
-    /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = 4002)]
-    port: u16,
+    /// Port to listen on; 0 takes a free one [default: 4002, or a free one for a command]
+    #[arg(long)]
+    port: Option<u16>,
     /// Address to listen on
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
     /// What the gateway does (--list shows them)
     #[arg(long, default_value = "ready", value_name = "NAME")]
     scenario: Scenario,
-    /// What stands before the gateway's own port: none, ibga-socat, socat or docker
+    /// What stands before the gateway's own port: none, socat, docker or the ibga container's (`ibga_socat`)
     #[arg(long, default_value = "none", value_name = "NAME")]
     proxy: Proxy,
     /// List the scenarios and end
@@ -54,8 +54,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
     server_version: u32,
     /// Account of the login (repeatable) [default: DU1234567]
-    #[arg(long = "account", value_name = "ID")]
-    accounts: Vec<String>,
+    #[arg(long = "account", value_name = "ID", value_parser = account)]
+    accounts: Vec<AccountId>,
     /// How long the gateway thinks before each answer
     #[arg(long, value_name = "TIME", value_parser = duration)]
     delay: Option<Duration>,
@@ -78,6 +78,11 @@ pub(super) struct SimulateArgs {
 
 fn signed_duration(text: &str) -> Result<SignedDuration, String> {
     text.parse().map_err(|_| "not a time; write a number with a unit, such as 30s or 500ms".into())
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    let id = AccountId::new(text).filter(|id| id.reveal() == text && text.chars().all(|c| c.is_ascii_alphanumeric()));
+    id.ok_or_else(|| "not an account id; write letters and digits, as in DU1234567".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -106,13 +111,12 @@ pub(super) fn run(arguments: &SimulateArgs) -> ExitCode {
 impl SimulateArgs {
     fn config(&self) -> Config {
         let default = Config::default();
-        let accounts: Vec<AccountId> = self.accounts.iter().flat_map(|list| AccountId::parse_list(list)).collect();
         Config {
-            listen: SocketAddr::new(self.host, self.port),
+            listen: SocketAddr::new(self.host, self.port.unwrap_or(if self.command.is_empty() { 4002 } else { 0 })),
             scenario: self.scenario,
             proxy: self.proxy,
             server_version: self.server_version,
-            accounts: if accounts.is_empty() { default.accounts.clone() } else { accounts },
+            accounts: if self.accounts.is_empty() { default.accounts } else { self.accounts.clone() },
             delay: self.delay.unwrap_or(default.delay),
             dribble: self.dribble,
             ready_after: self.ready_after,
@@ -178,15 +182,16 @@ impl Running {
         let Some((program, arguments)) = command.split_first() else { return Ok(None) };
         let mut command = Command::new(program);
         command.args(arguments).env("IBKR_HOST", gateway.ip().to_string()).env("IBKR_PORT", gateway.port().to_string());
-        let mut child = command.spawn().map_err(|fault| {
-            output::fault(&format!("cannot start {}: {fault}", printable(&program.to_string_lossy())));
-            if fault.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotExecutable }
-        })?;
+        // What a simulated gateway is found to be must never stand where a real agent's gate looks.
+        let status_file = std::env::temp_dir().join(format!("ibga-simulate-{}.json", std::process::id()));
+        command.env("IBGA_STATUS_FILE", &status_file).env("IBGA_CONTAINER", "none");
+        let mut child = command.spawn().map_err(|fault| Exit::cannot_start(program, &fault))?;
         let pid = Pid::from_child(&child);
         let (sender, code) = oneshot::channel();
         std::thread::spawn(move || {
             // A command that was killed ends as a shell says it: 128 and the signal.
             let code = child.wait().ok().and_then(|status| status.code().or_else(|| Some(128 + status.signal()?)));
+            let _ = std::fs::remove_file(status_file);
             let _ = sender.send(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into());
         });
         Ok(Some(Self { pid, code }))

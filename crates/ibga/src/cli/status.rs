@@ -4,6 +4,7 @@ use clap::Args;
 use ibga_core::account::AccountId;
 use ibga_core::cause::{Cause, Status};
 use ibga_core::gate::{Rule, age_text};
+use ibga_core::observation::{Broker, Orders};
 use ibga_core::report::{Details, PortState, Report};
 use ibga_core::transition::State;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,7 @@ use super::check::accounts;
 use super::preflight::{HereAndNow, Judged, MarketHours, here_and_now, judge, pretty};
 use super::{CommonArgs, Exit, ExpectArgs, settings};
 use crate::check::log_lines;
-use crate::output::{Paint, printable, wrapped};
+use crate::output::{Paint, printable, untrusted, wrapped};
 use crate::settings::Settings;
 
 /// Lines of the container's log that are shown.
@@ -31,7 +32,7 @@ Examples:
   ibga status --logs              with the last lines of the container's log
   ibga status --show-accounts     with account ids in full
 
-Exit codes: 0, or 1 if there is no status that can be believed; 2 wrong usage or configuration.";
+Exit codes: 0, 1 if there is no status file or none that can be trusted, 2 wrong usage or configuration.";
 
 /// Show the status to a person
 #[derive(Debug, Args)]
@@ -81,7 +82,11 @@ pub(super) fn run(arguments: &StatusArgs) -> Exit {
         logs: arguments.logs.then(|| log_lines(&settings, LOG_LINES)),
     };
     let output = arguments.common.output();
-    output.data(&if arguments.json { page.json() } else { page.text(Paint::for_stdout()) });
+    if arguments.json {
+        output.document(&page.json());
+    } else {
+        output.data(&page.text(Paint::for_stdout()));
+    }
     if judged.report.is_some() { Exit::Yes } else { Exit::No }
 }
 
@@ -153,10 +158,10 @@ impl Page<'_> {
         }
         lines.push(String::new());
         if let Some(error) = &report.error {
-            lines.push(entry("Error", &printable(error)));
+            lines.push(entry("Error", &untrusted(error)));
         }
         if let Some(more) = &report.more {
-            lines.extend(more.warnings.iter().map(|warning| entry("Warning", &printable(warning))));
+            lines.extend(more.warnings.iter().map(|warning| entry("Warning", &untrusted(warning))));
         }
         if lines.last().is_some_and(String::is_empty) {
             lines.pop();
@@ -219,7 +224,7 @@ impl Page<'_> {
             Ok((container, log)) if log.is_empty() => lines.push(entry("Log", &format!("{container} has none"))),
             Ok((container, log)) => {
                 lines.push(entry("Log", container));
-                lines.extend(log.iter().map(|line| format!("  {}", printable(line))));
+                lines.extend(log.iter().map(|line| format!("  {}", untrusted(line))));
             }
         }
     }
@@ -229,7 +234,7 @@ impl Page<'_> {
         let report = self.judged.report.as_ref().map(|report| {
             let mut report = report.clone();
             if self.shown == Accounts::Masked {
-                report.accounts = Vec::new();
+                report.error = report.error.map(|error| untrusted(&error));
             }
             let mut value: Value = serde_json::from_str(&report.to_json(&self.at.zone)).unwrap_or(Value::Null);
             if self.shown == Accounts::Masked
@@ -315,14 +320,14 @@ fn stages(report: &Report, shown: Accounts) -> Vec<(&'static str, Mark, String)>
 }
 
 fn later_stages(more: &Details) -> Vec<(&'static str, Mark, String)> {
-    let broker = match more.broker.as_str() {
-        "answered" => Mark::Good,
-        "silent" => Mark::Bad,
-        _ => Mark::Unknown,
+    let broker = match more.broker {
+        Broker::Answered => Mark::Good,
+        Broker::Silent => Mark::Bad,
+        Broker::Unproven => Mark::Unknown,
     };
-    let orders = match more.orders.as_deref() {
-        Some("allowed") => (Mark::Good, "allowed"),
-        Some("refused") => (Mark::Bad, "refused: the API is read-only"),
+    let orders = match more.orders {
+        Some(Orders::Allowed) => (Mark::Good, "allowed"),
+        Some(Orders::ReadOnly) => (Mark::Bad, "refused: the API is read-only"),
         _ => (Mark::Unknown, "not proven"),
     };
     let clock = more.clock_skew_seconds.map_or((Mark::Unknown, "not told".to_owned()), |skew| {
@@ -332,7 +337,7 @@ fn later_stages(more: &Details) -> Vec<(&'static str, Mark, String)> {
     vec![
         ("clock", clock.0, took(&clock.1, Some(more), "liveness")),
         ("orders", orders.0, orders.1.to_owned()),
-        ("broker", broker, took(&more.broker, Some(more), "broker")),
+        ("broker", broker, took(more.broker.as_str(), Some(more), "broker")),
     ]
 }
 

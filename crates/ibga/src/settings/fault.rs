@@ -264,9 +264,6 @@ pub enum Fault {
     /// A file that cannot be read or must not be trusted, in the reader's words.
     #[error("{0}")]
     Unreadable(String),
-    /// No place for state can be derived.
-    #[error("neither XDG_STATE_HOME nor HOME names a directory; set IBGA_STATE_DIR")]
-    NoStateDir,
     /// A fault in a secret: nothing of it is told.
     #[error("not usable; its value is a secret and is not shown")]
     Secret,

@@ -303,7 +303,7 @@ pub(super) const STATE_DIR: Setting = Setting {
     name: "state_dir",
     environment: "IBGA_STATE_DIR",
     default: "$XDG_STATE_HOME/ibga",
-    help: "directory of the store; without XDG_STATE_HOME ~/.local/state/ibga, for root /var/lib/ibga",
+    help: "directory of the store, not used yet; without XDG_STATE_HOME ~/.local/state/ibga, for root /var/lib/ibga",
     scope: Scope::Global,
     check: |text| values::absolute_path(text).map(drop),
     ..ROW
@@ -311,23 +311,28 @@ pub(super) const STATE_DIR: Setting = Setting {
 pub(super) const ALERT_EMAIL: Setting = Setting {
     name: "alert_email",
     environment: "ALERT_EMAIL",
-    help: "recipient of alerts by mail; there is none by default",
+    help: "recipient of alerts by mail, not used yet; there is none by default",
     scope: Scope::Uninterpreted,
     ..ROW
 };
-pub(super) const SMTP_HOST: Setting =
-    Setting { name: "smtp_host", environment: "SMTP_HOST", help: "mail server", scope: Scope::Uninterpreted, ..ROW };
+pub(super) const SMTP_HOST: Setting = Setting {
+    name: "smtp_host",
+    environment: "SMTP_HOST",
+    help: "mail server, not used yet",
+    scope: Scope::Uninterpreted,
+    ..ROW
+};
 pub(super) const SMTP_PORT: Setting = Setting {
     name: "smtp_port",
     environment: "SMTP_PORT",
-    help: "port of the mail server",
+    help: "port of the mail server, not used yet",
     scope: Scope::Uninterpreted,
     ..ROW
 };
 pub(super) const SMTP_USER: Setting = Setting {
     name: "smtp_user",
     environment: "SMTP_USER",
-    help: "user at the mail server",
+    help: "user at the mail server, not used yet",
     scope: Scope::Uninterpreted,
     ..ROW
 };

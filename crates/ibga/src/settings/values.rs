@@ -125,7 +125,7 @@ pub enum ContainerChoice {
     Auto,
     /// No container; Docker Engine is not asked.
     None,
-    /// The one of this name or id.
+    /// The one of exactly this name.
     Named(String),
 }
 

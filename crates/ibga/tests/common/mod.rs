@@ -157,6 +157,11 @@ impl Gateway {
         Self { address, events, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Where the lock of this gateway lies.
+    pub fn lock_file(&self) -> PathBuf {
+        format!("/tmp/ibga-{}-{}.lock", self.address.ip(), self.address.port()).into()
+    }
+
     /// How many events of this name there were so far.
     pub fn count(&self, name: &str) -> usize {
         self.events.lock().expect("no panic").iter().filter(|event| event["event"] == name).count()
@@ -173,5 +178,7 @@ impl Drop for Gateway {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // Nobody will ever probe this port again.
+        let _ = std::fs::remove_file(self.lock_file());
     }
 }
