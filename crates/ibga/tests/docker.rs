@@ -3,147 +3,25 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail their test")]
 
+#[path = "common/engine.rs"]
+mod engine;
+#[path = "common/port.rs"]
+mod port;
+
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::process::Command;
 use std::time::Duration;
 
+use engine::{Directory, Peer, docker, wait_for_log};
 use ibga::docker::{
     Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector, inspect, log_tail,
 };
 use ibga_core::observation::ContainerState;
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// The only program in the image: its first argument says what it does.
-const PEER: &str = r#"
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-int main(int count, char **arguments) {
-    const char *task = count > 1 ? arguments[1] : "stay";
-    if (strcmp(task, "fail") == 0) return 1;
-    if (strcmp(task, "speak") == 0) {
-        for (int line = 1; line <= 60; line++) {
-            printf("• line %d\n", line);
-            fflush(stdout);
-        }
-        printf("\033[1;31mcolour\033[0m\ttab \xff\r\n\n");
-        fflush(stdout);
-        fprintf(stderr, "!!! IB Gateway is waiting for two-factor authentication !!!\n");
-        for (int letter = 0; letter < 40000; letter++) putchar('x');
-        printf("\nlast");
-        fflush(stdout);
-        printf(" words\n");
-        fflush(stdout);
-    }
-    for (;;) pause();
-}
-"#;
-
-/// A name that no other container has, in no other run.
-fn unique(what: &str) -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    format!("ibga-test-{}-{}-{what}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().expect("the docker command runs");
-    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
-}
-
-/// The image of the peer; it goes with the last container that uses it.
-struct Image(String);
-
-impl Image {
-    fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Image>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let image = Arc::new(Self::build());
-            *shared = Arc::downgrade(&image);
-            image
-        })
-    }
-
-    fn build() -> Self {
-        let name = unique("image");
-        let directory = Directory::new();
-        fs::write(directory.0.join("peer.c"), PEER).expect("the source is written");
-        let compiled =
-            Command::new("gcc").args(["-static", "-O1", "-o", "peer", "peer.c"]).current_dir(&directory.0).status();
-        assert!(compiled.expect("gcc runs").success());
-        let packed = Command::new("tar").args(["-cf", "image.tar", "peer"]).current_dir(&directory.0).status();
-        assert!(packed.expect("tar runs").success());
-        let archive = directory.0.join("image.tar");
-        docker(&["import", "--change", "ENTRYPOINT [\"/peer\"]", archive.to_str().expect("UTF-8"), &name]);
-        Self(name)
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        let _ = Command::new("docker").args(["rmi", "--force", &self.0]).output();
-    }
-}
-
-/// A container that is removed at the end of its test, also of one that fails.
-struct Peer {
-    name: String,
-    image: Arc<Image>,
-}
-
-impl Peer {
-    fn run(what: &str, options: &[&str], task: &str) -> Self {
-        Self::make(&["run", "--detach"], what, options, task)
-    }
-
-    fn make(command: &[&str], what: &str, options: &[&str], task: &str) -> Self {
-        let peer = Self { name: unique(what), image: Image::shared() };
-        let named = ["--name", &peer.name];
-        docker(&[command, &named, options, &[&peer.image.0, task]].concat());
-        peer
-    }
-
-    fn selector(&self) -> Selector {
-        named(&self.name)
-    }
-
-    async fn found(&self) -> Container {
-        found(&self.selector()).await
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = Command::new("docker").args(["rm", "--force", &self.name]).output();
-    }
-}
-
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let path = env::temp_dir().join(unique("directory"));
-        fs::create_dir(&path).expect("a directory");
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn named(name: &str) -> Selector {
     Selector::Named(name.parse::<ContainerName>().expect("a name"))
@@ -165,37 +43,16 @@ async fn found(selector: &Selector) -> Container {
 }
 
 /// A port that nobody listens on, and how a container publishes it.
-fn free_port() -> (Selector, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
+fn port_to_publish() -> (Selector, String) {
+    let port = port::free_port();
     (Selector::Publishing { port }, format!("127.0.0.1:{port}:4000"))
-}
-
-/// Returns once the engine has all of this in the container's log, in whichever order.
-fn wait_for_log(name: &str, wanted: &[&str]) {
-    let mut follower = Command::new("sh")
-        .args(["-c", "exec docker logs --follow \"$0\" 2>&1", name])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("docker logs runs");
-    let mut missing = wanted.to_vec();
-    let output = BufReader::new(follower.stdout.take().expect("a pipe"));
-    for line in output.split(b'\n').map_while(Result::ok) {
-        missing.retain(|words| !String::from_utf8_lossy(&line).contains(words));
-        if missing.is_empty() {
-            break;
-        }
-    }
-    let _ = follower.kill();
-    let _ = follower.wait();
-    assert!(missing.is_empty(), "{name} never said {missing:?}");
 }
 
 #[tokio::test]
 async fn real_docker_running_container_is_found_by_name_and_port() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let peer = Peer::run("running", &["--publish", &publish], "stay");
-    let container = peer.found().await;
+    let container = found(&named(&peer.name)).await;
     let id = docker(&["inspect", "--format", "{{.Id}}", &peer.name]);
     let expected = Container {
         name: peer.name.clone(),
@@ -209,31 +66,30 @@ async fn real_docker_running_container_is_found_by_name_and_port() {
 
 #[tokio::test]
 async fn real_docker_stopped_container_is_found_by_name_and_port() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let peer = Peer::run("stopped", &["--publish", &publish], "stay");
-    docker(&["kill", &peer.name]);
-    docker(&["wait", &peer.name]);
-    let container = peer.found().await;
+    peer.stop();
+    let container = found(&named(&peer.name)).await;
     assert_eq!((container.state, container.engine_word.as_str()), (ContainerState::Stopped, "exited"));
     assert_eq!(found(&by_port).await, container);
 }
 
 #[tokio::test]
 async fn real_docker_container_never_started_is_found_within_a_range_of_ports() {
-    let (by_port, _) = free_port();
+    let (by_port, _) = port_to_publish();
     let Selector::Publishing { port } = by_port else { unreachable!() };
     let range = format!("{}-{}:4000", port - 1, port.saturating_add(1));
-    let peer = Peer::make(&["create"], "created", &["--publish", &range], "stay");
+    let peer = Peer::make(&["create"], "created", &["--publish", &range], &["stay"]);
     let container = found(&by_port).await;
     assert_eq!((container.name, container.engine_word.as_str()), (peer.name.clone(), "created"));
 }
 
 #[tokio::test]
 async fn real_docker_paused_container_is_found_by_name_and_port() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let peer = Peer::run("paused", &["--publish", &publish], "stay");
     docker(&["pause", &peer.name]);
-    let container = peer.found().await;
+    let container = found(&named(&peer.name)).await;
     assert_eq!(container.state, ContainerState::Paused);
     assert_eq!(found(&by_port).await, container);
     docker(&["unpause", &peer.name]);
@@ -241,12 +97,12 @@ async fn real_docker_paused_container_is_found_by_name_and_port() {
 
 #[tokio::test]
 async fn real_docker_restarting_container_is_found_by_name_and_port() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let peer = Peer::run("restarting", &["--restart", "always", "--publish", &publish], "fail");
     // The pauses between its starts grow, so sooner or later each look falls into one.
     let waited = tokio::time::timeout(LIMIT, async {
         loop {
-            let seen = [peer.found().await, found(&by_port).await];
+            let seen = [found(&named(&peer.name)).await, found(&by_port).await];
             if seen.iter().all(|container| container.state == ContainerState::Restarting) {
                 break seen;
             }
@@ -259,17 +115,17 @@ async fn real_docker_restarting_container_is_found_by_name_and_port() {
 
 #[tokio::test]
 async fn real_docker_removed_container_is_absent() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let peer = Peer::run("removed", &["--publish", &publish], "stay");
     docker(&["rm", "--force", &peer.name]);
-    assert_eq!(ask(&peer.selector()).await, Answer::Absent);
+    assert_eq!(ask(&named(&peer.name)).await, Answer::Absent);
     assert_eq!(ask(&by_port).await, Answer::Absent);
 }
 
 #[tokio::test]
 async fn real_docker_part_of_a_name_or_id_is_no_name() {
     let peer = Peer::run("whole.name", &[], "stay");
-    let container = peer.found().await;
+    let container = found(&named(&peer.name)).await;
     let beginning = peer.name.strip_suffix(".name").expect("its end");
     let like = peer.name.replace('.', "x");
     for other in [beginning, &peer.name[5..], &like, &container.id, &container.id[..4]] {
@@ -279,22 +135,20 @@ async fn real_docker_part_of_a_name_or_id_is_no_name() {
 
 #[tokio::test]
 async fn real_docker_running_container_is_preferred_to_a_stopped_one_on_the_same_port() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let runs = Peer::run("runs", &["--publish", &publish], "stay");
-    let never_started = Peer::make(&["create"], "newer", &["--publish", &publish], "stay");
+    let never_started = Peer::make(&["create"], "newer", &["--publish", &publish], &["stay"]);
     assert_eq!(found(&by_port).await.name, runs.name);
-    docker(&["kill", &runs.name]);
-    docker(&["wait", &runs.name]);
+    runs.stop();
     assert_eq!(found(&by_port).await.name, never_started.name, "both are down, this one is newer");
 }
 
 #[tokio::test]
 async fn real_docker_host_network_publishes_nothing() {
-    let (by_port, publish) = free_port();
+    let (by_port, publish) = port_to_publish();
     let peer = Peer::run("host", &["--network", "host", "--publish", &publish], "stay");
     assert_eq!(ask(&by_port).await, Answer::Absent);
-    docker(&["kill", &peer.name]);
-    docker(&["wait", &peer.name]);
+    peer.stop();
     assert_eq!(ask(&by_port).await, Answer::Absent);
 }
 
@@ -303,7 +157,7 @@ async fn real_docker_log_tail_is_read_with_and_without_a_terminal() {
     for options in [&[][..], &["--tty"]] {
         let peer = Peer::run("speaks", options, "speak");
         wait_for_log(&peer.name, &["two-factor authentication", "last words"]);
-        let container = peer.found().await;
+        let container = found(&named(&peer.name)).await;
         // The engine reads both streams at once, so where a line of the one stands among the other's is chance.
         let lines = log_tail(&container, 100, &engine(), LIMIT).await.expect("the log is read");
         for expected in [
@@ -317,8 +171,7 @@ async fn real_docker_log_tail_is_read_with_and_without_a_terminal() {
         }
         assert!(lines.iter().all(|line| line.chars().count() <= 400 && !line.is_empty()));
 
-        docker(&["kill", &peer.name]);
-        docker(&["wait", &peer.name]);
+        peer.stop();
         let last = log_tail(&container, 20, &engine(), LIMIT).await.expect("a stopped container keeps its log");
         assert!((15..=20).contains(&last.len()) && lines.ends_with(&last), "{last:#?}");
     }
@@ -327,19 +180,18 @@ async fn real_docker_log_tail_is_read_with_and_without_a_terminal() {
 #[tokio::test]
 async fn real_docker_log_that_no_driver_keeps_is_empty() {
     let peer = Peer::run("silent", &["--log-driver", "none"], "speak");
-    let container = peer.found().await;
+    let container = found(&named(&peer.name)).await;
     assert_eq!(log_tail(&container, 40, &engine(), LIMIT).await, Ok(Vec::new()));
     docker(&["rm", "--force", &peer.name]);
     assert_eq!(log_tail(&container, 40, &engine(), LIMIT).await, Ok(Vec::new()), "nor has one that is gone");
 }
 
-/// Runs the next test as a user who must not ask the engine; needs root to become that user.
+/// Runs the next test as a user who must not ask the engine.
 #[test]
 fn real_docker_refuses_a_user_outside_its_group() {
     const NOBODY: u32 = 65_534;
-    if fs::metadata("/proc/self").expect("this process").uid() != 0 {
-        return;
-    }
+    let uid = fs::metadata("/proc/self").expect("this process").uid();
+    assert_eq!(uid, 0, "only root can become that user; ./test leaves this test out for others");
     let directory = Directory::new();
     let program = directory.0.join("as-nobody");
     fs::copy(env::current_exe().expect("this program"), &program).expect("a copy that nobody may run");

@@ -162,6 +162,11 @@ impl Gateway {
         format!("/tmp/ibga-{}-{}.lock", self.address.ip(), self.address.port()).into()
     }
 
+    /// What happened so far.
+    pub fn events(&self) -> Vec<Value> {
+        self.events.lock().expect("no panic").clone()
+    }
+
     /// How many events of this name there were so far.
     pub fn count(&self, name: &str) -> usize {
         self.events.lock().expect("no panic").iter().filter(|event| event["event"] == name).count()
