@@ -11,12 +11,14 @@
 //! The client library writes whole answers to the `log` crate at debug level, environments of
 //! inspected containers among them: whoever bridges `log` must keep `bollard` above that.
 
+mod address;
+mod log_text;
+
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
-use std::env;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,27 +26,20 @@ use bollard::errors::Error as ClientError;
 use bollard::models::{ContainerInspectResponse, ContainerSummary, PortMap, PortSummary, PortSummaryTypeEnum};
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, LogsOptions};
 use bollard::{API_DEFAULT_VERSION, Docker};
-use futures_util::{Stream, StreamExt};
 use ibga_core::observation::ContainerState;
 use thiserror::Error;
+
+pub use address::{EngineAddress, EngineSettings};
+use log_text::read_tail;
 
 /// The most containers that are looked into one by one for a port.
 const INSPECTED_CONTAINERS_MAX: usize = 200;
 /// The most lines of a log that can be asked for.
 const LOG_LINES_MAX: usize = 200;
-/// The longest line of a log that is kept, in characters.
-const LOG_LINE_CHARS_MAX: usize = 400;
-/// How much of a log line is looked at, in bytes: escape sequences take room too.
-const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
-/// The most that is read of a log, in bytes; an engine cuts lines at 16 KiB.
-const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest text of an engine that is passed on, in characters.
 const ENGINE_TEXT_CHARS_MAX: usize = 300;
 /// The longest name of a container, in bytes.
 const NAME_BYTES_MAX: usize = 255;
-/// The port of an engine whose address names none, as the `docker` command has it.
-const ENGINE_PORT: u16 = 2375;
-
 /// A container's name that an engine could have given, so that it can stand in a request as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerName(String);
@@ -106,120 +101,6 @@ pub struct Container {
     pub state: ContainerState,
     /// The engine's own word for that: `exited`, `created`, `dead`, …
     pub engine_word: String,
-}
-
-/// Where to look for an engine.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EngineSettings {
-    /// `DOCKER_HOST`.
-    pub docker_host: Option<String>,
-    /// `DOCKER_TLS_VERIFY`.
-    pub tls_verify: Option<String>,
-    /// `XDG_RUNTIME_DIR`.
-    pub runtime_dir: Option<PathBuf>,
-}
-
-impl EngineSettings {
-    /// The settings in this process's environment.
-    pub fn from_environment() -> Self {
-        Self {
-            docker_host: env::var("DOCKER_HOST").ok(),
-            tls_verify: env::var("DOCKER_TLS_VERIFY").ok(),
-            runtime_dir: env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
-        }
-    }
-
-    /// The sockets of the engines that run without being told otherwise, in order of preference.
-    fn sockets(&self) -> Vec<PathBuf> {
-        let in_runtime_dir = |name: &str| self.runtime_dir.as_ref().map(|directory| directory.join(name));
-        [
-            Some(PathBuf::from("/var/run/docker.sock")),
-            in_runtime_dir("docker.sock"),
-            Some(PathBuf::from("/run/podman/podman.sock")),
-            in_runtime_dir("podman/podman.sock"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-}
-
-/// The address of an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EngineAddress {
-    /// A Unix socket, as an absolute path.
-    Socket(String),
-    /// `HOST:PORT`, spoken to without encryption.
-    Network(String),
-}
-
-impl fmt::Display for EngineAddress {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(path) => write!(formatter, "unix://{path}"),
-            Self::Network(authority) => write!(formatter, "tcp://{authority}"),
-        }
-    }
-}
-
-impl EngineAddress {
-    /// The engine that the settings name; if they name none, the first whose socket exists.
-    pub fn find(settings: &EngineSettings) -> Result<Self, EngineError> {
-        match settings.docker_host.as_deref().map(str::trim) {
-            Some(host) if !host.is_empty() => Self::parse(host, settings.tls_verify.as_deref()),
-            _ => first_existing(&settings.sockets()),
-        }
-    }
-
-    fn parse(host: &str, tls_verify: Option<&str>) -> Result<Self, EngineError> {
-        let unsupported = |next_step| EngineError::Unsupported { address: shown_address(host), next_step };
-        match host.split_once("://") {
-            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Socket(path.to_owned())),
-            Some(("unix", _)) => Err(unsupported("write the whole path: unix:///PATH")),
-            Some(("tcp" | "http", _)) if tls_verify.is_some_and(|verify| !verify.is_empty()) => {
-                Err(unsupported(NO_TLS))
-            }
-            Some(("tcp" | "http", authority)) => network(authority).ok_or_else(|| unsupported("write tcp://HOST:PORT")),
-            Some(("https", _)) => Err(unsupported(NO_TLS)),
-            Some(("ssh", _)) => Err(unsupported(NO_SSH)),
-            _ => Err(unsupported("write unix:///PATH or tcp://HOST:PORT")),
-        }
-    }
-}
-
-const NO_TLS: &str = "TLS to an engine is not spoken here; run on the engine's own host, or forward its socket: \
-    `ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST` and DOCKER_HOST=unix:///tmp/engine.sock";
-const NO_SSH: &str = "forward the socket yourself: `ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST` \
-    and DOCKER_HOST=unix:///tmp/engine.sock";
-
-fn network(authority: &str) -> Option<EngineAddress> {
-    let authority = authority.trim_end_matches('/');
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%');
-    if authority.is_empty() || !authority.chars().all(is_plain) {
-        return None;
-    }
-    let after_host = authority.rsplit_once(']').map_or(authority, |(_, after)| after);
-    match after_host.split_once(':') {
-        Some((_, port)) => port.parse::<u16>().ok().map(|_| EngineAddress::Network(authority.to_owned())),
-        None => Some(EngineAddress::Network(format!("{authority}:{ENGINE_PORT}"))),
-    }
-}
-
-/// The address for a message, without the credentials that some write into it.
-fn shown_address(host: &str) -> String {
-    let (scheme, rest) = host.split_once("://").unwrap_or(("", host));
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, after)| after);
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    bounded(&format!("{scheme}{separator}{rest}"))
-}
-
-fn first_existing(sockets: &[PathBuf]) -> Result<EngineAddress, EngineError> {
-    let existing = sockets.iter().find(|socket| socket.exists());
-    let existing = existing.and_then(|socket| socket.to_str());
-    existing.map(|socket| EngineAddress::Socket(socket.to_owned())).ok_or_else(|| {
-        let looked_at: Vec<_> = sockets.iter().map(|socket| socket.display().to_string()).collect();
-        EngineError::NoEngine { address: looked_at.join(", ") }
-    })
 }
 
 /// Why the engine could not be asked.
@@ -466,69 +347,6 @@ fn covers(host_port: &str, port: u16) -> bool {
     }
 }
 
-async fn read_tail<M: AsRef<[u8]>>(
-    messages: impl Stream<Item = Result<M, ClientError>>,
-    line_count: usize,
-) -> Result<Vec<String>, ClientError> {
-    let mut messages = std::pin::pin!(messages);
-    let mut lines = VecDeque::new();
-    let mut byte_count = 0;
-    while let Some(message) = messages.next().await {
-        let message = message?;
-        byte_count += message.as_ref().len();
-        if byte_count > LOG_BYTES_MAX {
-            // What was read is not the end, and old lines mislead.
-            return Ok(Vec::new());
-        }
-        for line in message.as_ref().split(|&byte| byte == b'\n').map(plain_line).filter(|line| !line.is_empty()) {
-            lines.push_back(line);
-            if lines.len() > line_count {
-                lines.pop_front();
-            }
-        }
-    }
-    Ok(lines.into())
-}
-
-/// A line of a log as text that is safe to print.
-fn plain_line(bytes: &[u8]) -> String {
-    let bytes = bytes.get(..LOG_LINE_BYTES_MAX).unwrap_or(bytes);
-    let text = String::from_utf8_lossy(bytes);
-    let mut characters = text.chars();
-    let unescaped = std::iter::from_fn(|| next_unescaped(&mut characters));
-    let printable = unescaped.map(|character| if character == '\t' { ' ' } else { character });
-    let plain: String = printable.filter(|character| !character.is_control()).take(LOG_LINE_CHARS_MAX).collect();
-    plain.trim_end().to_owned()
-}
-
-/// The next character that is not part of a terminal's escape sequence.
-fn next_unescaped(characters: &mut std::str::Chars<'_>) -> Option<char> {
-    loop {
-        match characters.next()? {
-            '\u{1b}' => match characters.next()? {
-                '[' => skip_control_sequence(characters),
-                ']' | 'P' | 'X' | '^' | '_' => skip_string(characters),
-                // A character set is named by one more character.
-                ' '..='/' => drop(characters.next()),
-                _ => {}
-            },
-            '\u{9b}' => skip_control_sequence(characters),
-            character => return Some(character),
-        }
-    }
-}
-
-fn skip_control_sequence(characters: &mut std::str::Chars<'_>) {
-    let _final_character = characters.find(|character| matches!(character, '@'..='~'));
-}
-
-fn skip_string(characters: &mut std::str::Chars<'_>) {
-    let end = characters.find(|character| matches!(character, '\u{7}' | '\u{1b}' | '\u{9c}'));
-    if end == Some('\u{1b}') {
-        let _backslash = characters.next();
-    }
-}
-
 /// Whether an engine says that there is no log to read, now or ever.
 fn is_unreadable_log(error: &ClientError) -> bool {
     let ClientError::DockerResponseServerError { status_code, message } = error else { return false };
@@ -574,11 +392,12 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
     use std::fs;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
 
-    use futures_util::stream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{UnixListener, UnixStream};
     use tokio::sync::oneshot;
@@ -601,76 +420,16 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_is_found_by_its_setting() {
-        let socket = |path: &str| Ok(EngineAddress::Socket(path.into()));
-        let network = |authority: &str| Ok(EngineAddress::Network(authority.into()));
-        let cases = [
-            ("unix:///run/user/1000/docker.sock", None, socket("/run/user/1000/docker.sock")),
-            (" unix:///a.sock\n", Some("1"), socket("/a.sock")),
-            ("unix://", None, Err("unix://")),
-            ("unix://docker.sock", None, Err("unix://docker.sock")),
-            ("tcp://10.0.0.5:2375", None, network("10.0.0.5:2375")),
-            ("tcp://engine", Some(""), network("engine:2375")),
-            ("http://engine:80/", None, network("engine:80")),
-            ("tcp://[fd00::2]:2375", None, network("[fd00::2]:2375")),
-            ("tcp://[fd00::2]", None, network("[fd00::2]:2375")),
-            ("tcp://", None, Err("tcp://")),
-            ("tcp://engine:port", None, Err("tcp://engine:port")),
-            ("tcp://engine/path", None, Err("tcp://engine/path")),
-            ("tcp://10.0.0.5:2376", Some("1"), Err("tcp://10.0.0.5:2376")),
-            ("https://engine:2376", None, Err("https://engine:2376")),
-            ("ssh://me:secret@engine", None, Err("ssh://engine")),
-            ("npipe:////./pipe/docker_engine", None, Err("npipe:////./pipe/docker_engine")),
-            ("/var/run/docker.sock", None, Err("/var/run/docker.sock")),
-        ];
-        for (docker_host, tls_verify, expected) in cases {
-            let settings = EngineSettings {
-                docker_host: Some(docker_host.into()),
-                tls_verify: tls_verify.map(Into::into),
-                runtime_dir: None,
-            };
-            let found = EngineAddress::find(&settings).map_err(|error| match error {
-                EngineError::Unsupported { address, .. } => address,
-                other => other.to_string(),
-            });
-            assert_eq!(found, expected.map_err(str::to_owned), "{docker_host}");
-        }
-    }
-
-    #[test]
-    fn without_a_setting_the_first_socket_that_exists_is_taken() {
-        let settings = EngineSettings {
-            runtime_dir: Some("/run/user/1000".into()),
-            docker_host: Some("  ".into()),
-            tls_verify: None,
-        };
-        let shown: Vec<_> = settings.sockets().iter().map(|socket| socket.display().to_string()).collect();
-        let expected = [
-            "/var/run/docker.sock",
-            "/run/user/1000/docker.sock",
-            "/run/podman/podman.sock",
-            "/run/user/1000/podman/podman.sock",
-        ];
-        assert_eq!(shown, expected);
-        assert_eq!(EngineSettings::default().sockets().len(), 2);
-
-        let directory = Directory::new();
-        let sockets = [directory.0.join("one"), directory.0.join("two"), directory.0.join("three")];
-        let Err(EngineError::NoEngine { address }) = first_existing(&sockets) else { panic!("found one") };
-        assert!(sockets.iter().all(|socket| address.contains(socket.to_str().unwrap())), "{address}");
-        fs::write(&sockets[2], "").unwrap();
-        fs::write(&sockets[1], "").unwrap();
-        assert_eq!(first_existing(&sockets), Ok(EngineAddress::Socket(sockets[1].to_str().unwrap().into())));
-    }
-
-    #[test]
     fn errors_name_the_next_step() {
         let address = || "unix:///a.sock".to_owned();
         let cases = [
             (EngineError::NoEngine { address: address() }, "`--container none`"),
             (EngineError::PermissionDenied { address: address() }, "usermod -aG docker"),
             (EngineError::TimedOut { address: address(), limit: AMPLE }, "within 30s; try `docker ps`"),
-            (EngineError::Unsupported { address: address(), next_step: NO_SSH }, "DOCKER_HOST=unix:///tmp/engine.sock"),
+            (
+                EngineError::Unsupported { address: address(), next_step: address::NO_SSH },
+                "DOCKER_HOST=unix:///tmp/engine.sock",
+            ),
             (EngineError::Other { address: address(), text: "it broke".into() }, "it broke; see what `docker ps` says"),
         ];
         for (error, next_step) in cases {
@@ -697,46 +456,6 @@ mod tests {
         for (host_port, port, expected) in cases {
             assert_eq!(covers(host_port, port), expected, "{host_port} {port}");
         }
-    }
-
-    #[test]
-    fn log_lines_become_plain_text() {
-        let long = "ä".repeat(500);
-        let longest = "ä".repeat(LOG_LINE_CHARS_MAX);
-        let far = format!("\u{1b}]0;{}", "x".repeat(LOG_LINE_BYTES_MAX));
-        let cases: [(&[u8], &str); 12] = [
-            (b"", ""),
-            (b"  - welcome: 28% \r", "  - welcome: 28%"),
-            (b"\x1b[1;31mred\x1b[0m \x1b[2Jend", "red end"),
-            (b"\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b", "ab"),
-            (b"\x1b(Bplain\x1b=", "plain"),
-            ("\u{9b}31mred".as_bytes(), "red"),
-            (b"a\tb\x00\x08c\x7f", "a bc"),
-            (b"caf\xe9 \xff", "caf\u{fffd} \u{fffd}"),
-            (b"cut \x1b[", "cut"),
-            (b"\x1b", ""),
-            (long.as_bytes(), &longest),
-            (far.as_bytes(), ""),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(plain_line(bytes), expected, "{bytes:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_tail_of_a_log_is_bounded() {
-        let read = async |messages: Vec<Vec<u8>>, line_count| {
-            read_tail(stream::iter(messages.into_iter().map(Ok)), line_count).await.unwrap()
-        };
-        let four = || vec![b"one\ntwo\r\n".to_vec(), b"\n".to_vec(), b"three".to_vec(), b"four\n".to_vec()];
-        assert_eq!(read(four(), 40).await, ["one", "two", "three", "four"]);
-        assert_eq!(read(four(), 2).await, ["three", "four"]);
-        assert!(read(four(), 0).await.is_empty());
-
-        let mut endless = vec![vec![b'x'; 16 * 1024]; LOG_BYTES_MAX / (16 * 1024)];
-        assert_eq!(read(endless.clone(), 1).await.len(), 1);
-        endless.push(b"x".to_vec());
-        assert!(read(endless, 1).await.is_empty(), "old lines are not the end");
     }
 
     /// A directory that goes when the test does.
