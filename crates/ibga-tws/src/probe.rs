@@ -450,14 +450,14 @@ impl Probe {
         self.deadline = match state {
             State::Connecting | State::Asking => self.limit(now, 1, 3),
             State::Startup => self.limit(now, 2, 3),
-            State::Settling => self.plan.timeout.min(now + self.plan.settle),
+            State::Settling => self.plan.timeout.min(now.saturating_add(self.plan.settle)),
             _ => self.plan.timeout,
         };
     }
 
     /// A share of the whole time from `start` on, never past the whole.
     fn limit(&self, start: Duration, share: u32, of: u32) -> Duration {
-        self.plan.timeout.min(start + self.plan.timeout * share / of)
+        self.plan.timeout.min(start.saturating_add(self.plan.timeout.saturating_mul(share) / of))
     }
 
     fn stage_done(&mut self, stage: Stage, now: Duration) {

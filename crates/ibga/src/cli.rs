@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use ibga_core::secure_file::{self, ReadError, Trust};
 
+use crate::check::endpoint;
 use crate::output::{self, Output, Volume};
 use crate::settings::{Flags, Settings, Sources};
 
@@ -228,13 +229,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Reads the settings, or says everything that is wrong with them.
-fn settings(flags: &Flags) -> Result<Settings, Exit> {
+fn settings(flags: &Flags, output: Output) -> Result<Settings, Exit> {
     let read = |path: &Path, owners: &[u32]| match secure_file::read(path, &Trust { owners: owners.to_vec() }) {
         Ok(text) => Ok(Some(text)),
         Err(ReadError::NotFound) => Ok(None),
         Err(fault) => Err(fault.to_string()),
     };
-    Settings::load(flags, &Sources::from_process(&read)).map_err(|fault| usage_fault(&fault.to_string()))
+    let loaded = Settings::load(flags, &Sources::from_process(&read));
+    let settings = loaded.map_err(|fault| usage_fault(&fault.to_string()))?;
+    let config = settings.config.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string());
+    let (gateway, endpoint) = (&settings.gateway, endpoint(&settings));
+    let file = settings.status_file.display();
+    output.detail(&format!("configuration: {config}; gateway {gateway} at {endpoint}; status file {file}"));
+    Ok(settings)
 }
 
 fn usage_fault(text: &str) -> Exit {

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &PreflightArgs) -> Exit {
     let mut flags = arguments.common.flags();
     arguments.judge.add_to(&mut flags);
     arguments.expect.add_to(&mut flags);
-    let judged = settings(&flags)
+    let judged = settings(&flags, arguments.common.output())
         .and_then(|settings| judge(&settings, MarketHours::from_flag(arguments.judge.force), &here_and_now(), None));
     let judged = match judged {
         Ok(judged) => judged,

@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
     arguments.judge.add_to(&mut flags);
     arguments.expect.add_to(&mut flags);
     arguments.probe.add_to(&mut flags);
-    let settings = match settings(&flags) {
+    let settings = match settings(&flags, arguments.common.output()) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };

@@ -69,7 +69,8 @@ pub(super) fn run(arguments: &StatusArgs) -> Exit {
     flags.container.clone_from(&arguments.container);
     arguments.expect.add_to(&mut flags);
     let at = here_and_now();
-    let loaded = settings(&flags).and_then(|settings| Ok((judge(&settings, MarketHours::Kept, &at, None)?, settings)));
+    let loaded = settings(&flags, arguments.common.output())
+        .and_then(|settings| Ok((judge(&settings, MarketHours::Kept, &at, None)?, settings)));
     let (judged, settings) = match loaded {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
