@@ -179,7 +179,7 @@ fn observe_blocking(settings: &Settings, previous: Option<&Report>) -> Observati
 }
 
 /// Runs to its end on this thread. A name look-up that hangs in a thread of its own does not hold up the end.
-fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let result = runtime.block_on(future);
     runtime.shutdown_background();

@@ -1,6 +1,8 @@
 //! The commands: what a person or a scheduler types. This file holds the arguments and hands each command to its own file.
 
 mod check;
+mod demo;
+mod init;
 mod preflight;
 mod run;
 mod simulate;
@@ -63,7 +65,8 @@ impl Exit {
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga simulate -- ibga check               try it without an account, against a simulated gateway
+  ibga demo                                 the whole story in ten seconds, without an account
+  ibga init                                 write a commented ibga.toml
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- agent.py     start it only then
@@ -87,6 +90,8 @@ enum Command {
     Run(run::RunArgs),
     Status(status::StatusArgs),
     Simulate(simulate::SimulateArgs),
+    Demo(demo::DemoArgs),
+    Init(init::InitArgs),
 }
 
 /// What every command takes.
@@ -224,6 +229,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
     };
     exit.into()
 }

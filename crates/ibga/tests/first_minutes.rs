@@ -1,0 +1,56 @@
+//! What a newcomer types first.
+
+mod common;
+
+use common::{Desk, set_mode};
+
+#[test]
+fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    // Settings that would spoil it, if it looked at them.
+    desk.write("ibga.toml", "port = 1\nexpect_mode = \"live\"\n");
+    let mut command = desk.command(&["demo"]);
+    command.env("IBGA_STATUS_FILE", desk.status_file()).env("IBKR_PORT", "1").env("TMPDIR", &desk.folder);
+    let output = command.output().expect("starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let mut rest: &str = &text;
+    for next in [
+        "$ ibga check\nready: default at 127.0.0.1:",
+        "$ ibga status",
+        "ok    broker     answered",
+        "$ ibga run --force -- echo '(the agent) trading ...'\n(the agent) trading ...\n",
+        "$ ibga check\nnot_authenticated (api_silent): ",
+        "PRE-FLIGHT FAILED - Agent cannot start\nReason: IBGA: IBGA not ready: not_authenticated (api_silent)\n",
+        "echo was not started",
+        "changed: not_authenticated (api_silent) -> ready",
+        "(the agent) trading ...\n",
+    ] {
+        rest = rest.split_once(next).unwrap_or_else(|| panic!("no {next:?} in {rest}")).1;
+    }
+    let names: Vec<_> =
+        std::fs::read_dir(&desk.folder).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["ibga.toml"]);
+}
+
+#[test]
+fn init_writes_a_file_that_is_believed_and_overwrites_nothing() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["init"]).code, Some(0));
+    let ran = desk.run(&["preflight", "-v"]);
+    assert!(ran.err.starts_with("configuration: ibga.toml; "), "{}", ran.err);
+    desk.write("ibga.toml", "port = 4001\n");
+    let ran = desk.run(&["init"]);
+    assert_eq!(
+        (ran.code, ran.err.contains("ibga.toml is there already and was left as it is")),
+        (Some(1), true),
+        "{ran:?}"
+    );
+    assert!(desk.run(&["preflight", "-v"]).err.contains("at 127.0.0.1:4001"));
+    assert_eq!(desk.run(&["init", "nowhere/ibga.toml"]).code, Some(1));
+    let other = desk.path("other.toml");
+    assert_eq!(desk.run(&["init", "other.toml"]).code, Some(0));
+    set_mode(&other, 0o666);
+    let ran = desk.run(&["preflight", "--config", "other.toml"]);
+    assert_eq!((ran.code, ran.err.contains("lets others write it")), (Some(2), true), "{}", ran.err);
+}
