@@ -313,7 +313,7 @@ fn write_details_proto(message: &mut MessageWriter, request_id: i32, details: &C
     let local_symbol = local_symbol(&details.contract);
     let mut contract = MessageWriter::default().int(1, i64::from(details.contract_id)).finish();
     contract.extend_from_slice(&details.contract.to_proto());
-    contract.extend_from_slice(&MessageWriter::default().bytes(11, local_symbol).finish());
+    contract.extend_from_slice(&MessageWriter::default().bytes(11, &local_symbol).bytes(12, &local_symbol).finish());
     let body = MessageWriter::default()
         .bytes(2, tick(&details.contract))
         .int(5, 1)
