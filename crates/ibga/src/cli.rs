@@ -65,7 +65,7 @@ impl Exit {
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga demo                                 the whole story in ten seconds, without an account
+  ibga demo                                 the whole story in seconds, without an account
   ibga init                                 write a commented ibga.toml
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?

@@ -1,4 +1,4 @@
-//! `ibga demo`: the whole story in half a minute, without an account. Only the gateway is simulated: every command below runs as
+//! `ibga demo`: the whole story in a few seconds, without an account. Only the gateway is simulated: every command below runs as
 //! it would for an operator, in a process of its own.
 
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use crate::check::block_on;
 use crate::output;
 
 const AFTER_HELP: &str = "\
-It takes about ten seconds, listens on a free port of this machine, and leaves nothing behind.
+It takes a few seconds, listens on a free port of this machine, and leaves nothing behind.
 Exit codes: 0, 1 if something came out otherwise than told.";
 
 /// Show the whole story against a simulated gateway; no account needed

@@ -17,7 +17,7 @@ use crate::settings::{Origin, Settings};
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga preflight && ./agent.py               start it only on a go (better: ibga run -- ./agent.py)
+  ibga preflight && ./agent.py               better: ibga run -- ./agent.py
   ibga preflight --force                     pass over market hours, nothing else
   ibga preflight --json | jq '.reasons[].code'
 

@@ -22,7 +22,7 @@ Examples:
   ibga run --refresh-status -- ./agent.py           probe first, in the same process
   ibga run --expect-mode paper --force -- ./agent.py
 
-On a go this process becomes the command: signals, standard input, terminal and exit code are its own. It finds
+On a go this process becomes the command: signals, standard input, terminal and exit code are its own. It finds \
 IBGA_STATUS_FILE, IBGA_GATEWAY, IBGA_ACCOUNTS (commas between) and IBGA_MODE in its environment.
 Exit codes: the command's own; 1 no-go, 2 wrong usage or configuration, 126 not executable, 127 not found.";
 

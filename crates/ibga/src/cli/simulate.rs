@@ -27,8 +27,8 @@ Examples:
   ibga simulate --list                                       all scenarios
 
 One JSON object per event goes to standard output; the first, `listening`, before any client can come.
-It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output to it and ends with its exit code. The
-command finds IBKR_HOST and IBKR_PORT in its environment, and an IBGA_STATUS_FILE of its own.
+It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output to it and \
+ends with its exit code. The command finds IBKR_HOST and IBKR_PORT in its environment, and an IBGA_STATUS_FILE of its own.
 Exit codes: 0, 1 if it cannot listen, 2 wrong usage; else the command's own, 126 or 127.";
 
 /// Simulate a gateway, healthy or with a fault

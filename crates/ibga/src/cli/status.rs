@@ -28,7 +28,7 @@ const INDENT: usize = 11;
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga status                     what the newest report says, and whether an agent would start
+  ibga status                     the newest report; would an agent start?
   ibga status --logs              with the last lines of the container's log
   ibga status --show-accounts     with account ids in full
 
