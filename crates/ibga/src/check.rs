@@ -106,6 +106,40 @@ pub fn check(settings: &Settings, zone: &TimeZone) -> Checked {
     Checked { report, transition, by: Observer::Myself, write_fault: written.err() }
 }
 
+/// Looks at the gateway and judges as [`check`] does, and leaves no trace: the status file stays as it is.
+pub fn look(settings: &Settings, zone: &TimeZone) -> Report {
+    let began = clock::now();
+    let limit = settings.timeout + ENGINE_LIMIT;
+    let lock = GatewayLock::acquire(settings.host.as_str(), settings.port, purpose(settings), limit);
+    let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
+    let seen = match &lock {
+        Ok(_) => observe_blocking(settings, previous.as_ref()),
+        Err(fault) => nothing_seen(began, fault.to_string()),
+    };
+    judge(settings, &seen, previous.as_ref(), zone)
+}
+
+/// How the settings want the gateway's container to be found; `None` if no engine is to be asked.
+fn selector(settings: &Settings) -> Option<Selector> {
+    match &settings.container {
+        ContainerChoice::None => None,
+        ContainerChoice::Auto => Some(Selector::Publishing { port: settings.port }),
+        ContainerChoice::Named(name) => Some(Selector::Named(name.clone())),
+    }
+}
+
+/// What the container engine says of the gateway's container, and where it is; `None` if no engine is to be asked.
+pub fn look_at_container(settings: &Settings) -> Option<Result<(EngineAddress, Answer), EngineError>> {
+    let selector = selector(settings)?;
+    Some(EngineAddress::find(&EngineSettings::from_environment()).and_then(|address| {
+        let asked = block_on(docker::inspect(&selector, &address, ENGINE_LIMIT));
+        let failed =
+            |fault: std::io::Error| EngineError::Other { address: address.to_string(), text: fault.to_string() };
+        let answer = asked.unwrap_or_else(|fault| Err(failed(fault)))?;
+        Ok((address, answer))
+    }))
+}
+
 fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
     let container = ContainerSeen::NotChecked;
     Observation { started_at, container, api: ApiSeen::default(), hint: None, fault: Some(fault) }
@@ -280,21 +314,12 @@ impl Engine {
     }
 
     /// Asked for by name: an engine that cannot be asked is a fault.
-    async fn named(&self, name: &str) -> ContainerAnswer {
+    async fn named(&self, name: &ContainerName) -> ContainerAnswer {
         let watch = Stopwatch::start();
-        let answer = match name.parse::<ContainerName>() {
-            Ok(name) => self.inspect(&Selector::Named(name)).await,
-            Err(fault) => {
-                return ContainerAnswer {
-                    judged: ContainerSeen::Unavailable(fault.to_string()),
-                    container: None,
-                    took: None,
-                };
-            }
-        };
+        let answer = self.inspect(&Selector::Named(name.clone())).await;
         let judged = match &answer {
             Err(fault) => ContainerSeen::Unavailable(fault.to_string()),
-            Ok(Answer::Absent) => ContainerSeen::Missing { name: Some(name.to_owned()) },
+            Ok(Answer::Absent) => ContainerSeen::Missing { name: Some(name.to_string()) },
             Ok(Answer::Found(container)) => found(container, FoundBy::Name),
         };
         ContainerAnswer { judged, container: container_of(answer), took: Some(watch.elapsed()) }
@@ -341,13 +366,7 @@ fn container_of(answer: Result<Answer, EngineError>) -> Option<Container> {
 
 /// The last lines of the gateway's container's log, for a person; what looks like an account id or a user's name is masked.
 pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<String>), String> {
-    let selector = match &settings.container {
-        ContainerChoice::None => return Err("no container is configured (--container none)".into()),
-        ContainerChoice::Auto => Selector::Publishing { port: settings.port },
-        ContainerChoice::Named(name) => {
-            Selector::Named(name.parse().map_err(|fault: docker::InvalidContainerName| fault.to_string())?)
-        }
-    };
+    let selector = selector(settings).ok_or("no container is configured (--container none)")?;
     let address = EngineAddress::find(&EngineSettings::from_environment()).map_err(|fault| fault.to_string())?;
     block_on(async {
         match docker::inspect(&selector, &address, ENGINE_LIMIT).await.map_err(|fault| fault.to_string())? {

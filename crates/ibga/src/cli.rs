@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod init;
 mod preflight;
 mod run;
@@ -18,7 +19,7 @@ use ibga_core::secure_file::{self, ReadError, Trust};
 
 use crate::check::endpoint;
 use crate::output::{self, Output, Volume};
-use crate::settings::{Flags, Settings, Sources};
+use crate::settings::{Flags, Settings, SettingsError, Sources};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,7 @@ enum Command {
     Status(status::StatusArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
+    Doctor(doctor::DoctorArgs),
     Init(init::InitArgs),
 }
 
@@ -230,20 +232,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
     };
     exit.into()
 }
 
-/// Reads the settings, or says everything that is wrong with them.
-fn settings(flags: &Flags, output: Output) -> Result<Settings, Exit> {
+/// Reads the settings.
+fn load_settings(flags: &Flags) -> Result<Settings, SettingsError> {
     let read = |path: &Path, owners: &[u32]| match secure_file::read(path, &Trust { owners: owners.to_vec() }) {
         Ok(text) => Ok(Some(text)),
         Err(ReadError::NotFound) => Ok(None),
         Err(fault) => Err(fault.to_string()),
     };
-    let loaded = Settings::load(flags, &Sources::from_process(&read));
-    let settings = loaded.map_err(|fault| usage_fault(&fault.to_string()))?;
+    Settings::load(flags, &Sources::from_process(&read))
+}
+
+/// Reads the settings, or says everything that is wrong with them.
+fn settings(flags: &Flags, output: Output) -> Result<Settings, Exit> {
+    let settings = load_settings(flags).map_err(|fault| usage_fault(&fault.to_string()))?;
     let config = settings.config.as_ref().map_or_else(|| "none".into(), |path| path.display().to_string());
     let (gateway, endpoint) = (&settings.gateway, endpoint(&settings));
     let file = settings.status_file.display();

@@ -45,9 +45,9 @@ const NAME_BYTES_MAX: usize = 255;
 pub struct ContainerName(String);
 
 /// Not a container's name.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} cannot be a container's name; `docker ps -a --format '{{{{.Names}}}}'` lists them")]
-pub struct InvalidContainerName(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("no engine gives a container such a name; `docker ps -a --format '{{{{.Names}}}}'` lists them")]
+pub struct InvalidContainerName;
 
 impl FromStr for ContainerName {
     type Err = InvalidContainerName;
@@ -58,7 +58,7 @@ impl FromStr for ContainerName {
         if begins_well && is_plain && name.len() <= NAME_BYTES_MAX {
             Ok(Self(name.to_owned()))
         } else {
-            Err(InvalidContainerName(name.chars().take(NAME_BYTES_MAX).collect()))
+            Err(InvalidContainerName)
         }
     }
 }

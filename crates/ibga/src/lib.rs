@@ -3,11 +3,14 @@
 //! * [`cli`]: the commands, one file each.
 //! * [`settings`]: flags, environment, `.env` and `ibga.toml`, read once into typed values.
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
-//! * [`docker`]: the container engine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
+//! * [`doctor`]: every prerequisite, tested.
+//! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
 
 pub mod check;
 pub mod cli;
 pub mod docker;
+pub mod doctor;
 pub mod lock;
 pub mod output;
 pub mod settings;
+pub mod users;

@@ -32,15 +32,13 @@ pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
 pub use values::{BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketCode};
 
+use crate::users::{self, USERS};
 use layers::{Entry, Layer, pick};
 use toml_file::ConfigFile;
 use values::{Owner, Parse};
 
 /// A commented `ibga.toml` that changes nothing: what it sets are the defaults.
 pub const EXAMPLE: &str = include_str!("settings/example.toml");
-
-/// The users of this machine: name, password, id, and more, with colons between.
-const USERS: &str = "/etc/passwd";
 
 /// Most gateways that one message names.
 const NAMES_SHOWN_MAX: usize = 20;
@@ -151,6 +149,15 @@ impl fmt::Debug for Uninterpreted {
     }
 }
 
+/// Whether a `.env` was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvFileRead {
+    /// There is one in the current directory.
+    Read,
+    /// There is none.
+    Absent,
+}
+
 /// Every setting of a run for one gateway, valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -158,6 +165,8 @@ pub struct Settings {
     pub gateway: GatewayName,
     /// The configuration file that was read.
     pub config: Option<PathBuf>,
+    /// Whether there was a `.env`, which was read then.
+    pub env_file: EnvFileRead,
     /// Where the gateway's API socket listens.
     pub host: Host,
     /// Its port, 1 to 65535.
@@ -241,6 +250,7 @@ struct ReadLayers {
     flags: Layer,
     environment: Layer,
     env_file: Layer,
+    env_file_read: EnvFileRead,
     config: Config,
 }
 
@@ -260,13 +270,13 @@ impl ReadLayers {
             Config::Read(file) => believed_owners(&[&environment, &file.top], sources),
             Config::Absent | Config::Unusable => owners.clone(),
         };
-        let env_file = read_env_file(&trusted, sources, problems);
+        let (env_file, env_file_read) = read_env_file(&trusted, sources, problems);
         if let (None, Some(entry)) = (named, pick(&[&env_file], &names::CONFIG)) {
             config_problems.clear();
             config = read_config(Some(entry), &owners, sources, &mut config_problems);
         }
         problems.append(&mut config_problems);
-        Self { flags, environment, env_file, config }
+        Self { flags, environment, env_file, env_file_read, config }
     }
 
     /// The gateway that is meant.
@@ -316,7 +326,7 @@ impl ReadLayers {
             Config::Absent | Config::Unusable => (&none, &none, None),
         };
         let layers = [&self.flags, &self.environment, &self.env_file, section, top];
-        Reader { layers: &layers, problems }.settings(gateway, path, sources)
+        Reader { layers: &layers, problems }.settings(gateway, path, self.env_file_read, sources)
     }
 }
 
@@ -335,6 +345,7 @@ impl Reader<'_> {
         &mut self,
         gateway: Result<GatewayName, Reported>,
         config: Option<PathBuf>,
+        env_file: EnvFileRead,
         sources: &Sources<'_>,
     ) -> Result<Settings, Reported> {
         // Every value is read before the first fault ends the function.
@@ -363,6 +374,7 @@ impl Reader<'_> {
         let set_status_file = status_file?.map(|path| path.value);
         Ok(Settings {
             config,
+            env_file,
             endpoint_chosen: if is_default { Chosen::ByDefault } else { Chosen::BySetting },
             host: host.value,
             port: port.value,
@@ -449,7 +461,7 @@ impl Reader<'_> {
         for owner in owners {
             let id = match &owner {
                 Owner::Id(id) => Some(*id),
-                Owner::Name(name) => user_id(name, &users),
+                Owner::Name(name) => users::named(name, &users).map(|user| user.id),
             };
             match id {
                 Some(id) if ids.contains(&id) => {}
@@ -538,14 +550,14 @@ fn config_places(sources: &Sources<'_>) -> Vec<PathBuf> {
     .collect()
 }
 
-fn read_env_file(trusted: &[u32], sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Layer {
+fn read_env_file(trusted: &[u32], sources: &Sources<'_>, problems: &mut Vec<Problem>) -> (Layer, EnvFileRead) {
     let path = Path::new(".env");
     match (sources.read)(path, trusted) {
-        Ok(Some(text)) => layers::from_env_file(&text, path, problems),
-        Ok(None) => Layer::new(),
+        Ok(Some(text)) => (layers::from_env_file(&text, path, problems), EnvFileRead::Read),
+        Ok(None) => (Layer::new(), EnvFileRead::Absent),
         Err(text) => {
             problems.push(Problem::new(Place::File(path.to_owned()), Fault::Unreadable(text)));
-            Layer::new()
+            (Layer::new(), EnvFileRead::Absent)
         }
     }
 }
@@ -553,15 +565,6 @@ fn read_env_file(trusted: &[u32], sources: &Sources<'_>, problems: &mut Vec<Prob
 /// The owners that these layers name, or nobody where they are faulty, which is reported at the end.
 fn believed_owners(layers: &[&Layer], sources: &Sources<'_>) -> Vec<u32> {
     Reader { layers, problems: &mut Vec::new() }.trusted_owners(sources).unwrap_or_default()
-}
-
-/// The id of a user in the text of [`USERS`].
-fn user_id(name: &str, users: &str) -> Option<u32> {
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let is_wanted = fields.next() == Some(name);
-        fields.nth(1).filter(|_| is_wanted)?.parse().ok()
-    })
 }
 
 fn uninterpreted(layers: &[&Layer]) -> Vec<Uninterpreted> {

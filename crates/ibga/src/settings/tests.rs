@@ -118,7 +118,7 @@ const ROWS: &[Row] = &[
         show: |settings| match &settings.container {
             ContainerChoice::Auto => "auto".into(),
             ContainerChoice::None => "none".into(),
-            ContainerChoice::Named(name) => name.clone(),
+            ContainerChoice::Named(name) => name.to_string(),
         },
     },
     Row {

@@ -13,6 +13,8 @@ use ibga_core::account::AccountId;
 use ibga_core::verdict::ExpectedMode;
 use jiff::SignedDuration;
 
+use crate::docker::ContainerName;
+
 use super::fault::{Fault, shown};
 use super::names::nearest;
 
@@ -126,7 +128,7 @@ pub enum ContainerChoice {
     /// No container; Docker Engine is not asked.
     None,
     /// The one of exactly this name.
-    Named(String),
+    Named(ContainerName),
 }
 
 /// The question that proves the broker behind the gateway.
@@ -212,19 +214,16 @@ pub(super) fn client_id(text: &str) -> Result<ClientId, Fault> {
 }
 
 pub(super) fn container(text: &str) -> Result<ContainerChoice, Fault> {
-    // The rule of Docker Engine for container names.
-    let is_name = text.len() <= NAME_BYTES_MAX
-        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     match text {
         "auto" => Ok(ContainerChoice::Auto),
         "none" => Ok(ContainerChoice::None),
-        name if is_name => Ok(ContainerChoice::Named(name.to_owned())),
-        _ => Err(not_a(
-            text,
-            "a container",
-            "write auto, none, or a name of letters, digits, _, . and - that begins with a letter or digit",
-        )),
+        name => name.parse().map(ContainerChoice::Named).map_err(|_| {
+            not_a(
+                text,
+                "a container",
+                "write auto, none, or a name of letters, digits, _, . and - that begins with a letter or digit",
+            )
+        }),
     }
 }
 
@@ -509,9 +508,9 @@ mod tests {
             &[
                 ("auto", "Auto"),
                 ("none", "None"),
-                ("ibga", "Named(\"ibga\")"),
-                ("4f_a.b-c", "Named(\"4f_a.b-c\")"),
-                ("a", "Named(\"a\")"),
+                ("ibga", "Named(ContainerName(\"ibga\"))"),
+                ("4f_a.b-c", "Named(ContainerName(\"4f_a.b-c\"))"),
+                ("a", "Named(ContainerName(\"a\"))"),
                 ("-rm", &no("-rm")),
                 ("/ibga", &no("/ibga")),
                 ("a b", &no("a b")),
