@@ -19,15 +19,19 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
         "$ ibga check\nready: default at 127.0.0.1:",
         "$ ibga status",
         "ok    broker     answered",
-        "$ ibga run --force -- echo '(the agent) trading ...'\n(the agent) trading ...\n",
+        "$ ibga preflight --force\nPRE-FLIGHT PASSED - Agent may start\n",
+        "$ ibga run --force -q -- echo '(the agent) trading ...'\n(the agent) trading ...\n",
         "$ ibga check\nnot_authenticated (api_silent): ",
+        "what to do: 1) nobody is logged in: approve the IB Key request on your phone",
         "PRE-FLIGHT FAILED - Agent cannot start\nReason: IBGA: IBGA not ready: not_authenticated (api_silent)\n",
+        "$ ibga run --force -q -- echo '(the agent) trading ...'\n2",
         "echo was not started",
         "changed: not_authenticated (api_silent) -> ready",
         "(the agent) trading ...\n",
     ] {
         rest = rest.split_once(next).unwrap_or_else(|| panic!("no {next:?} in {rest}")).1;
     }
+    assert!(text.lines().count() <= 50, "more than a screen: {text}");
     let names: Vec<_> =
         std::fs::read_dir(&desk.folder).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["ibga.toml"]);

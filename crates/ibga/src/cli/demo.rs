@@ -1,6 +1,7 @@
 //! `ibga demo`: the whole story in a few seconds, without an account. Only the gateway is simulated: every command below runs as
 //! it would for an operator, in a process of its own.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,35 +28,53 @@ enum Step {
     Tell(&'static str),
     /// The gateway changes.
     Switch(Scenario),
-    /// A command is typed, and ends with this exit code.
-    Type(&'static [&'static str], i32),
+    /// A command is typed.
+    Type(Typed),
 }
 
-const AGENT: &[&str] = &["run", "--force", "--", "echo", "(the agent) trading ..."];
+/// A command as it is typed.
+#[derive(Clone, Copy)]
+struct Typed {
+    arguments: &'static [&'static str],
+    /// The exit code that it ends with.
+    code: i32,
+    /// How many of its lines are shown, so that the story fits a screen; the others are counted.
+    lines_max: usize,
+}
+
+const fn types(arguments: &'static [&'static str], code: i32, lines_max: usize) -> Step {
+    Step::Type(Typed { arguments, code, lines_max })
+}
+
+const AGENT: &[&str] = &["run", "--force", "-q", "--", "echo", "(the agent) trading ..."];
 
 const STORY: &[Step] = &[
-    Step::Tell("A gateway is logged in. Is it ready? `ibga check` asks it everything an agent relies on."),
-    Step::Type(&["check"], 0),
-    Step::Tell("A person sees the same in full:"),
-    Step::Type(&["status", "--exchange", "XHKG"], 0),
+    Step::Tell("A gateway is logged in. `ibga check` asks it for everything that an agent relies on."),
+    types(&["check"], 0, 2),
+    types(&["status", "--exchange", "XHKG"], 0, 11),
     Step::Tell(
-        "An agent behind the gate starts (--force passes over market hours, which this story does not wait for).",
+        "The gate judges what the check has left in a file. (--force passes over market hours, for which this\nstory \
+         does not wait.) On a go, `ibga run` becomes the agent.",
     ),
-    Step::Type(AGENT, 0),
+    types(&["preflight", "--force"], 0, 1),
+    types(AGENT, 0, 1),
     Step::Tell(
-        "Now the login lapses, as IBKR's does each week. The container's proxy still accepts connections, so that the\nport looks open; `ibga check` is not taken in.",
+        "The login lapses, as IBKR's does each week. The proxy before the gateway still accepts connections, so the\n\
+         port looks open; `ibga check` is not taken in, and says what to do.",
     ),
     Step::Switch(Scenario::LoggedOut),
-    Step::Type(&["check"], 1),
-    Step::Tell("The gate holds, and says why. The agent is not started and spends nothing."),
-    Step::Type(AGENT, 1),
+    types(&["check"], 1, 3),
+    Step::Tell("The gate holds: the agent is not started, and spends nothing."),
+    types(&["preflight", "--force"], 1, 3),
+    types(AGENT, 1, 1),
     Step::Tell("Somebody approves the login on a phone."),
     Step::Switch(Scenario::Ready),
-    Step::Type(&["check"], 0),
-    Step::Type(AGENT, 0),
+    types(&["check"], 0, 2),
+    types(AGENT, 0, 1),
 ];
 
-const END: &str = "That is all there is to it. With a gateway of your own: `ibga init`, then `ibga check`; then put `ibga run -- AGENT`\nwhere your scheduler starts the agent today.";
+const END: &str = "That is all there is to it. With a gateway of your own: `ibga init`, `ibga doctor`, `ibga check`; then put\n\
+    `ibga run -- AGENT` where your scheduler starts the agent today.";
 
 pub(super) fn run(_: &DemoArgs) -> Exit {
     let desk = match Desk::new() {
@@ -87,18 +106,7 @@ async fn play(desk: &Desk) -> Result<(), String> {
         told = match step {
             Step::Tell(text) => say(&format!("\n# {}", text.replace('\n', "\n# "))),
             Step::Switch(scenario) => simulator.switch(*scenario).await.map_err(|fault| fault.to_string()),
-            Step::Type(arguments, expected) => {
-                say(&format!("$ ibga {}", typed(arguments)))?;
-                let mut command = desk.command(&port)?;
-                // Messages and data in the order in which a terminal would show them.
-                command.args(*arguments).stderr(io::stdout());
-                // The gateway lives in this thread, so the command is waited for in another.
-                let ended = tokio::task::spawn_blocking(move || command.status()).await;
-                let status = ended.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())?;
-                (status.code() == Some(*expected))
-                    .then_some(())
-                    .ok_or_else(|| format!("this ended with {status}, not with exit code {expected}"))
-            }
+            Step::Type(typed) => typed.run(desk.command(&port)?).await,
         };
         if told.is_err() {
             break;
@@ -109,14 +117,50 @@ async fn play(desk: &Desk) -> Result<(), String> {
     say(&format!("\n# {}", END.replace('\n', "\n# ")))
 }
 
-fn say(text: &str) -> Result<(), String> {
-    writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()).map_err(|fault| fault.to_string())
+impl Typed {
+    async fn run(self, mut command: Command) -> Result<(), String> {
+        say(&format!("$ ibga {self}"))?;
+        command.args(self.arguments);
+        // The gateway lives in this thread, so the command is waited for in another.
+        let ended = tokio::task::spawn_blocking(move || output_of(command)).await;
+        let (text, code) = ended.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())?;
+        let lines: Vec<&str> = text.lines().collect();
+        for line in lines.iter().take(self.lines_max) {
+            say(line)?;
+        }
+        match lines.len().saturating_sub(self.lines_max) {
+            0 => {}
+            1 => say("  ... (1 more line)")?,
+            more => say(&format!("  ... ({more} more lines)"))?,
+        }
+        if code == Some(self.code) {
+            return Ok(());
+        }
+        Err(format!("this ended with {code:?}, not with exit code {}", self.code))
+    }
 }
 
-/// The command as a person would have typed it.
-fn typed(arguments: &[&str]) -> String {
-    let quoted = arguments.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() });
-    quoted.collect::<Vec<_>>().join(" ")
+impl fmt::Display for Typed {
+    /// The arguments as a person would have typed them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted =
+            self.arguments.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_owned() });
+        f.write_str(&quoted.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Runs a command to its end: messages and data in the order in which a terminal would show them, and the exit code.
+fn output_of(mut command: Command) -> io::Result<(String, Option<i32>)> {
+    let (output, writer) = io::pipe()?;
+    let mut child = command.stderr(writer.try_clone()?).stdout(writer).spawn()?;
+    // The command holds the pipe's writing end, too, and the end of the output is the end of all of them.
+    drop(command);
+    let text = io::read_to_string(output)?;
+    Ok((text, child.wait()?.code()))
+}
+
+fn say(text: &str) -> Result<(), String> {
+    writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()).map_err(|fault| fault.to_string())
 }
 
 /// A folder of the demo's own, so that it neither reads the settings of this machine nor leaves a verdict where a gate looks.
