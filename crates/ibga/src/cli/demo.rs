@@ -65,7 +65,7 @@ const STORY: &[Step] = &[
     Step::Switch(Scenario::LoggedOut),
     types(&["check"], 1, 3),
     Step::Tell("The gate holds: the agent is not started, and spends nothing."),
-    types(&["preflight", "--force"], 1, 3),
+    types(&["preflight", "--force"], 1, 2),
     types(AGENT, 1, 1),
     Step::Tell("Somebody approves the login on a phone."),
     Step::Switch(Scenario::Ready),
@@ -102,9 +102,10 @@ async fn play(desk: &Desk) -> Result<(), String> {
     let simulator = Simulator::start(config).await.map_err(|fault| fault.to_string())?;
     let port = simulator.address().port().to_string();
     let mut told = Ok(());
-    for step in STORY {
+    for (number, step) in STORY.iter().enumerate() {
+        let space = if number == 0 { "" } else { "\n" };
         told = match step {
-            Step::Tell(text) => say(&format!("\n# {}", text.replace('\n', "\n# "))),
+            Step::Tell(text) => say(&format!("{space}# {}", text.replace('\n', "\n# "))),
             Step::Switch(scenario) => simulator.switch(*scenario).await.map_err(|fault| fault.to_string()),
             Step::Type(typed) => typed.run(desk.command(&port)?).await,
         };
