@@ -4,7 +4,7 @@
 //! Source: IBKR's system status page (daily windows per region, Friday 23:00 to Saturday 03:00 New York for all) and its guide
 //! on auto restart (tokens end on Sunday at 01:00 New York). The windows move between years.
 
-use jiff::civil::{Time, Weekday, time};
+use jiff::civil::{Date, Time, Weekday, time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -13,6 +13,8 @@ use jiff::{Timestamp, ToSpan};
 pub struct ResetWindow {
     /// Which servers.
     pub region: &'static str,
+    /// When it begins.
+    pub starts: Timestamp,
     /// When it ends.
     pub ends: Timestamp,
     /// How long an account is typically unavailable in it.
@@ -49,58 +51,75 @@ const NEW_YORK: &str = "America/New_York";
 
 /// The windows that hold this instant. Which one applies depends on the data centre of the account.
 pub fn resets_at(instant: Timestamp) -> Vec<ResetWindow> {
-    let mut windows: Vec<ResetWindow> = DAILY.iter().filter_map(|daily| daily.at(instant)).collect();
-    windows.extend(weekend_at(instant));
+    // No window is longer than a day.
+    let Ok(day_before) = instant.checked_sub(24.hours()) else { return Vec::new() };
+    let mut windows = resets_between(day_before, instant.checked_add(1.nanosecond()).unwrap_or(instant));
+    windows.retain(|window| window.starts <= instant && instant < window.ends);
     windows
 }
 
+/// The windows that begin from an instant (inclusive) to another (exclusive), region by region.
+pub fn resets_between(from: Timestamp, until: Timestamp) -> Vec<ResetWindow> {
+    let daily = DAILY.iter().flat_map(|daily| dates(daily.zone, from, until).map(|date| daily.on(date)));
+    let weekends = dates(NEW_YORK, from, until).map(weekend_from);
+    let mut windows: Vec<ResetWindow> = daily.chain(weekends).flatten().collect();
+    windows.retain(|window| window.starts >= from && window.starts < until);
+    windows
+}
+
+/// The ends of the weekly login token from an instant (inclusive) to another (exclusive).
+pub fn token_ends_between(from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+    let sundays = dates(NEW_YORK, from, until).filter(|date| date.weekday() == Weekday::Sunday);
+    sundays.filter_map(|sunday| at(NEW_YORK, sunday, TOKEN_END)).filter(|end| *end >= from && *end < until).collect()
+}
+
+/// The local dates that a span touches.
+fn dates(zone: &'static str, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Date> {
+    let local = |instant: Timestamp| TimeZone::get(zone).ok().map(|zone| zone.to_datetime(instant).date());
+    let span = local(from).zip(local(until));
+    span.into_iter().flat_map(|(first, last)| first.series(1.day()).take_while(move |date| *date <= last))
+}
+
+fn at(zone: &str, date: Date, time: Time) -> Option<Timestamp> {
+    TimeZone::get(zone).ok()?.to_timestamp(date.to_datetime(time)).ok()
+}
+
 impl Daily {
-    fn at(&self, instant: Timestamp) -> Option<ResetWindow> {
-        let local = instant.to_zoned(TimeZone::get(self.zone).ok()?);
-        let is_saturday = local.date().weekday() == Weekday::Saturday;
-        if is_saturday || local.time() < self.from || local.time() >= self.to {
+    fn on(&self, date: Date) -> Option<ResetWindow> {
+        if date.weekday() == Weekday::Saturday {
             return None;
         }
-        let ends = local.date().to_datetime(self.to).to_zoned(local.time_zone().clone()).ok()?.timestamp();
-        Some(ResetWindow { region: self.region, ends, length: Length::Moments })
+        let (starts, ends) = (at(self.zone, date, self.from)?, at(self.zone, date, self.to)?);
+        Some(ResetWindow { region: self.region, starts, ends, length: Length::Moments })
     }
 }
 
-fn weekend_at(instant: Timestamp) -> Option<ResetWindow> {
-    let local = instant.to_zoned(TimeZone::get(NEW_YORK).ok()?);
-    let saturday = match local.date().weekday() {
-        Weekday::Friday if local.time() >= WEEKEND_FROM => local.date().tomorrow().ok()?,
-        Weekday::Saturday if local.time() < WEEKEND_TO => local.date(),
-        _ => return None,
-    };
-    let ends = saturday.to_datetime(WEEKEND_TO).to_zoned(local.time_zone().clone()).ok()?.timestamp();
-    Some(ResetWindow { region: "all regions", ends, length: Length::Hours })
+fn weekend_from(friday: Date) -> Option<ResetWindow> {
+    if friday.weekday() != Weekday::Friday {
+        return None;
+    }
+    let starts = at(NEW_YORK, friday, WEEKEND_FROM)?;
+    let ends = at(NEW_YORK, friday.tomorrow().ok()?, WEEKEND_TO)?;
+    Some(ResetWindow { region: "all regions", starts, ends, length: Length::Hours })
 }
 
 /// The last end of the weekly login token at or before this instant: after it, the next restart needs an approval.
 pub fn last_token_end(instant: Timestamp) -> Option<Timestamp> {
-    let local = instant.to_zoned(TimeZone::get(NEW_YORK).ok()?);
-    let since_sunday = i64::from(local.date().weekday().to_sunday_zero_offset());
-    let sunday = local.date().checked_sub(since_sunday.days()).ok()?;
-    let end = sunday.to_datetime(TOKEN_END).to_zoned(local.time_zone().clone()).ok()?.timestamp();
-    if end <= instant {
-        return Some(end);
-    }
-    let before = sunday.checked_sub(7.days()).ok()?;
-    Some(before.to_datetime(TOKEN_END).to_zoned(local.time_zone().clone()).ok()?.timestamp())
+    let week_before = instant.checked_sub((24 * 8).hours()).ok()?;
+    token_ends_between(week_before, instant.checked_add(1.nanosecond()).ok()?).pop()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
+    fn instant(text: &str) -> Timestamp {
         text.parse().expect("an instant")
     }
 
     #[test]
     fn windows() {
-        for (instant, regions, ends) in [
+        for (moment, regions, ends) in [
             ("2026-11-23T01:20:00Z", vec![], None),
             ("2026-11-23T05:15:00Z", vec!["North America"], Some("2026-11-23T06:45:00Z")),
             ("2026-11-23T05:30:00Z", vec!["North America", "Europe"], Some("2026-11-23T06:45:00Z")),
@@ -111,22 +130,22 @@ mod tests {
             ("2026-11-28T07:59:59Z", vec!["all regions"], Some("2026-11-28T08:00:00Z")),
             ("2026-11-28T08:00:00Z", vec![], None),
         ] {
-            let windows = resets_at(at(instant));
+            let windows = resets_at(instant(moment));
             let seen: Vec<_> = windows.iter().map(|window| window.region).collect();
-            assert_eq!(seen, regions, "{instant}");
-            assert_eq!(windows.first().map(|window| window.ends), ends.map(at), "{instant}");
+            assert_eq!(seen, regions, "{moment}");
+            assert_eq!(windows.first().map(|window| window.ends), ends.map(instant), "{moment}");
         }
     }
 
     #[test]
     fn the_token_ends_on_sunday_in_new_york() {
-        for (instant, end) in [
+        for (moment, end) in [
             ("2026-11-22T05:59:59Z", "2026-11-15T06:00:00Z"),
             ("2026-11-22T06:00:00Z", "2026-11-22T06:00:00Z"),
             ("2026-11-27T12:00:00Z", "2026-11-22T06:00:00Z"),
             ("2026-07-06T00:00:00Z", "2026-07-05T05:00:00Z"),
         ] {
-            assert_eq!(last_token_end(at(instant)), Some(at(end)), "{instant}");
+            assert_eq!(last_token_end(instant(moment)), Some(instant(end)), "{moment}");
         }
     }
 }

@@ -1,0 +1,297 @@
+//! The schedule around an exchange: when the status is checked, when the agent starts, and what IBKR does in between. Pure: a plan,
+//! a calendar and a span of time give what will happen.
+
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use crate::calendar::{Calendar, Day, TradingSession};
+use crate::reset_windows;
+
+/// How long before an agent run the status is checked: well within the age at which it is stale.
+const CHECK_LEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long before the open the first check of a day is made, so that a person has time to approve a login.
+const PRE_MARKET_LEAD: SignedDuration = SignedDuration::from_mins(90);
+
+/// How long after the open the hourly checks begin, and how far apart they are.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// How far ahead a regular day of trading is looked for, to learn an exchange's hours.
+const REGULAR_DAY_WITHIN: i32 = 31;
+
+/// The most days that can be looked ahead.
+pub const DAYS_MAX: i32 = 366;
+
+/// When jobs run, by the exchange's wall clock. Times rise and do not repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Starts of the agent, on trading days.
+    pub agent: Vec<Time>,
+    /// Checks of the status, on trading days.
+    pub checks: Vec<Time>,
+    /// Checks on the Sunday before a week with trading, when the weekly login has ended and somebody may have to approve.
+    pub sunday_checks: Vec<Time>,
+}
+
+impl Plan {
+    /// The plan for an exchange as its hours are on and after a date: the agent at each start of continuous trading, checks 90
+    /// minutes before the open, 5 minutes before each agent run, and hourly from an hour after the open; on Sundays at 17:00,
+    /// 20:00 and 22:00. `None` if the calendar knows no regular day soon.
+    pub fn for_exchange(calendar: &Calendar, from: Date) -> Option<Self> {
+        let zone = calendar.zone()?;
+        let mut days = from.series(1.day()).take(REGULAR_DAY_WITHIN.unsigned_abs() as usize);
+        let session = days.find_map(|date| match calendar.session_on(date) {
+            Day::Session(session) if session.reason.is_none() => Some(session),
+            _ => None,
+        })?;
+        let wall = |instant: Timestamp| zone.to_datetime(instant).time();
+        let agent: Vec<Time> =
+            [Some(session.open), session.lunch.map(|(_, end)| end)].into_iter().flatten().map(wall).collect();
+        let before_runs = agent.iter().map(|time| time.wrapping_sub(CHECK_LEAD));
+        let (open, close) = (wall(session.open), wall(session.close));
+        let hours = std::iter::successors(Some(open.wrapping_add(HOUR)), |time| time.checked_add(HOUR).ok());
+        let hourly = hours.take_while(|time| *time < close);
+        let checks = rising(std::iter::once(open.wrapping_sub(PRE_MARKET_LEAD)).chain(before_runs).chain(hourly));
+        let sunday_checks = [17, 20, 22].into_iter().map(|hour| Time::constant(hour, 0, 0, 0));
+        Some(Self { agent, checks, sunday_checks: sunday_checks.collect() })
+    }
+}
+
+/// Sorted, without repetitions.
+pub fn rising(times: impl IntoIterator<Item = Time>) -> Vec<Time> {
+    let mut times: Vec<Time> = times.into_iter().collect();
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The status is checked.
+    Check,
+    /// The agent starts, if the gate lets it.
+    Agent,
+    /// An agent run of the plan that does not take place.
+    NoAgent {
+        /// Why, such as an early close.
+        reason: String,
+    },
+    /// A weekday without a trading session begins.
+    Closed {
+        /// Why, such as the name of a holiday.
+        reason: String,
+    },
+    /// Dates of which the calendar knows nothing begin: the gate will say no.
+    Unknown,
+    /// IBKR resets servers.
+    Reset {
+        /// Which.
+        region: &'static str,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The weekly login ends: the next restart needs an approval.
+    TokenEnd,
+}
+
+impl What {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Agent => "agent",
+            Self::NoAgent { .. } => "no_agent",
+            Self::Closed { .. } => "closed",
+            Self::Unknown => "unknown",
+            Self::Reset { .. } => "reset",
+            Self::TokenEnd => "token_end",
+        }
+    }
+}
+
+/// Something that happens at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// What happens from an instant (inclusive) to another (exclusive), in the order of time. At most [`DAYS_MAX`] days are looked at.
+pub fn events(plan: &Plan, calendar: &Calendar, from: Timestamp, until: Timestamp) -> Vec<Event> {
+    let zone = calendar.zone().cloned().unwrap_or(TimeZone::UTC);
+    let first = zone.to_datetime(from).date();
+    let mut all = Vec::new();
+    for date in first.series(1.day()).take(DAYS_MAX.unsigned_abs() as usize + 1) {
+        let Ok(begins) = zone.to_timestamp(date.to_datetime(Time::midnight())) else { continue };
+        if begins >= until {
+            break;
+        }
+        let day = Planned { plan, calendar, zone: &zone, date, begins };
+        let was_known = date.yesterday().is_ok_and(|before| calendar.session_on(before) != Day::Unknown);
+        all.extend(day.events(was_known || date == first));
+    }
+    let resets = reset_windows::resets_between(from, until);
+    all.extend(
+        resets
+            .into_iter()
+            .map(|window| Event { at: window.starts, what: What::Reset { region: window.region, until: window.ends } }),
+    );
+    let ends = reset_windows::token_ends_between(from, until);
+    all.extend(ends.into_iter().map(|at| Event { at, what: What::TokenEnd }));
+    // What an ended day has begun with is not news.
+    all.retain(|event| event.at >= from && event.at < until);
+    // Stable, so that what happens at one instant stays in the order of the plan.
+    all.sort_by_key(|event| event.at);
+    all
+}
+
+/// One date of the plan.
+struct Planned<'a> {
+    plan: &'a Plan,
+    calendar: &'a Calendar,
+    zone: &'a TimeZone,
+    date: Date,
+    begins: Timestamp,
+}
+
+impl Planned<'_> {
+    fn events(&self, tell_unknown: bool) -> Vec<Event> {
+        match self.calendar.session_on(self.date) {
+            Day::Session(session) => self.trading(&session),
+            Day::Holiday { name } => vec![Event { at: self.begins, what: What::Closed { reason: name } }],
+            Day::Weekend if self.date.weekday() == Weekday::Sunday && self.week_trades() => {
+                self.at_each(&self.plan.sunday_checks, &What::Check)
+            }
+            Day::Unknown if tell_unknown => vec![Event { at: self.begins, what: What::Unknown }],
+            Day::Weekend | Day::Unknown => Vec::new(),
+        }
+    }
+
+    fn trading(&self, session: &TradingSession) -> Vec<Event> {
+        let mut events = self.at_each(&self.plan.checks, &What::Check);
+        events.retain(|event| event.at < session.close);
+        for mut event in self.at_each(&self.plan.agent, &What::Agent) {
+            if event.at >= session.close {
+                let close = self.zone.to_datetime(session.close).time().strftime("%H:%M").to_string();
+                let reason = session.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+                event.what = What::NoAgent { reason: format!("closes at {close}{reason}") };
+            }
+            events.push(event);
+        }
+        events
+    }
+
+    fn at_each(&self, times: &[Time], what: &What) -> Vec<Event> {
+        let instants = times.iter().filter_map(|time| self.zone.to_timestamp(self.date.to_datetime(*time)).ok());
+        instants.map(|at| Event { at, what: what.clone() }).collect()
+    }
+
+    /// Whether there is trading in the six days after this one, or nothing is known of them.
+    fn week_trades(&self) -> bool {
+        let mut week = self.date.series(1.day()).skip(1).take(6);
+        week.any(|date| matches!(self.calendar.session_on(date), Day::Session(_) | Day::Unknown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::Exchange;
+    use crate::window::wall;
+
+    fn instant(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn plan(calendar: &Calendar) -> Plan {
+        Plan::for_exchange(calendar, "2026-11-24".parse().expect("a date")).expect("a plan")
+    }
+
+    /// What happens between two instants, in the exchange's zone, as `Tue 08:00 check`.
+    fn told(from: &str, until: &str) -> Vec<String> {
+        let calendar = Calendar::for_exchange(Exchange::XHKG);
+        let zone = calendar.zone().expect("a zone").clone();
+        events(&plan(&calendar), &calendar, instant(from), instant(until))
+            .iter()
+            .map(|event| {
+                let local = |instant: Timestamp| instant.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
+                let more = match &event.what {
+                    What::NoAgent { reason } | What::Closed { reason } => format!(" {reason}"),
+                    What::Reset { region, until } => format!(" {region} until {}", local(*until)),
+                    _ => String::new(),
+                };
+                format!("{} {}{more}", local(event.at), event.what.code())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_plan_for_hong_kong() {
+        let plan = plan(&Calendar::for_exchange(Exchange::XHKG));
+        let walls = |times: &[Time]| times.iter().copied().map(wall).collect::<Vec<_>>();
+        assert_eq!(walls(&plan.agent), ["09:30", "13:00"]);
+        let hourly = ["10:30", "11:30", "12:30", "12:55", "13:30", "14:30", "15:30"];
+        assert_eq!(walls(&plan.checks), [&["08:00", "09:25"][..], &hourly].concat());
+        assert_eq!(walls(&plan.sunday_checks), ["17:00", "20:00", "22:00"]);
+    }
+
+    #[test]
+    fn the_plan_does_not_follow_a_half_day() {
+        let calendar = Calendar::for_exchange(Exchange::XHKG);
+        let on = |date: &str| Plan::for_exchange(&calendar, date.parse().expect("a date"));
+        assert_eq!(on("2026-12-24"), on("2026-11-24"));
+        assert_eq!(on("2031-01-06"), None, "past the data nothing is guessed");
+    }
+
+    #[test]
+    fn a_half_day_a_holiday_and_the_weekend() {
+        assert_eq!(
+            told("2026-12-24T00:00+08:00", "2026-12-28T00:00+08:00"),
+            [
+                "Thu 04:45 reset Asia until Thu 06:05",
+                "Thu 08:00 check",
+                "Thu 09:25 check",
+                "Thu 09:30 agent",
+                "Thu 10:30 check",
+                "Thu 11:30 check",
+                "Thu 13:00 no_agent closes at 12:00, Eve of Christmas",
+                "Thu 13:15 reset North America until Thu 14:45",
+                "Thu 13:25 reset Europe until Thu 14:45",
+                "Thu 20:15 reset Asia until Thu 21:15",
+                "Fri 00:00 closed Christmas Day",
+                "Fri 04:45 reset Asia until Fri 06:05",
+                "Fri 13:15 reset North America until Fri 14:45",
+                "Fri 13:25 reset Europe until Fri 14:45",
+                "Fri 20:15 reset Asia until Fri 21:15",
+                "Sat 12:00 reset all regions until Sat 16:00",
+                "Sun 04:45 reset Asia until Sun 06:05",
+                "Sun 13:15 reset North America until Sun 14:45",
+                "Sun 13:25 reset Europe until Sun 14:45",
+                "Sun 14:00 token_end",
+                "Sun 17:00 check",
+                "Sun 20:00 check",
+                "Sun 20:15 reset Asia until Sun 21:15",
+                "Sun 22:00 check",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_span_takes_in_its_start_and_not_its_end() {
+        assert_eq!(told("2026-11-23T09:25+08:00", "2026-11-23T09:30+08:00"), ["Mon 09:25 check"]);
+        assert_eq!(told("2026-11-23T09:25:01+08:00", "2026-11-23T09:30+08:00"), [""; 0]);
+        assert_eq!(told("2026-11-23T09:25+08:00", "2026-11-23T09:25+08:00"), [""; 0]);
+    }
+
+    #[test]
+    fn past_the_data_is_said_once() {
+        let told = told("2027-12-31T00:00+08:00", "2028-01-05T00:00+08:00");
+        let unknown: Vec<_> = told.iter().filter(|line| line.ends_with("unknown")).collect();
+        assert_eq!(unknown, ["Sat 00:00 unknown"], "{told:?}");
+        assert!(!told.iter().any(|line| line.starts_with("Mon") && line.contains("agent")), "{told:?}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Windows of an exchange's wall clock in which a scheduled job may start. Schedulers go by zones of their own and know no
+//! holidays; a job that carries its window starts nothing at any other time.
+//!
+//! Pure; it must never keep a job back for want of knowledge: where the calendar knows nothing, the job goes on to its own
+//! judgement, which is louder.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::{Time, Weekday};
+
+use crate::calendar::{Calendar, Day, Exchange};
+
+/// On which days a window is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Days {
+    /// Days with a trading session that lasts beyond the window's start.
+    Trading,
+    /// This day of every week, whatever the exchange does.
+    Weekly(Weekday),
+    /// Every day.
+    Daily,
+}
+
+/// A span of an exchange's wall clock, start inclusive, end exclusive, within one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    days: Days,
+    start: Time,
+    end: Time,
+}
+
+/// The text is no window.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WindowError {
+    /// It is not of the form.
+    #[error(
+        "not a window; write HH:MM-HH:MM for trading days, or a day before it, as in `sun 17:00-17:15` or `daily 08:00-08:10`"
+    )]
+    Form,
+    /// It ends before it starts, or when it starts.
+    #[error("the window ends at {end}, which is not after its start; one window cannot pass midnight")]
+    Backwards {
+        /// Its end.
+        end: String,
+    },
+}
+
+/// Why a job does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// The clock stands outside.
+    Clock,
+    /// It is another day of the week.
+    OtherDay,
+    /// The exchange has no trading session that day.
+    Closed {
+        /// Why, such as the name of a holiday.
+        reason: String,
+    },
+    /// The trading session ends before the window starts.
+    ClosedEarly {
+        /// When it closes.
+        close: Time,
+        /// Why, such as the name of the eve.
+        reason: Option<String>,
+    },
+}
+
+impl Window {
+    /// A window on these days; `None` if it does not end after its start.
+    pub fn new(days: Days, start: Time, end: Time) -> Option<Self> {
+        (start < end).then_some(Self { days, start, end })
+    }
+
+    /// The days.
+    pub fn days(&self) -> Days {
+        self.days
+    }
+
+    /// Whether a job may start at this instant, by the exchange's wall clock.
+    pub fn admits(&self, instant: Timestamp, calendar: &Calendar) -> Result<(), Missed> {
+        let Some(zone) = calendar.zone() else { return Ok(()) };
+        let local = zone.to_datetime(instant);
+        if let Days::Weekly(weekday) = self.days
+            && local.date().weekday() != weekday
+        {
+            return Err(Missed::OtherDay);
+        }
+        if local.time() < self.start || local.time() >= self.end {
+            return Err(Missed::Clock);
+        }
+        if self.days != Days::Trading {
+            return Ok(());
+        }
+        match calendar.session_on(local.date()) {
+            Day::Unknown => Ok(()),
+            Day::Weekend => Err(Missed::Closed { reason: "weekend".into() }),
+            Day::Holiday { name } => Err(Missed::Closed { reason: name }),
+            Day::Session(session) => {
+                let close = zone.to_datetime(session.close).time();
+                if self.start < close { Ok(()) } else { Err(Missed::ClosedEarly { close, reason: session.reason }) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.days {
+            Days::Trading => {}
+            Days::Daily => f.write_str("daily ")?,
+            Days::Weekly(weekday) => write!(f, "{} ", weekday_name(weekday))?,
+        }
+        write!(f, "{}-{}", wall(self.start), wall(self.end))
+    }
+}
+
+impl FromStr for Window {
+    type Err = WindowError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (days, span) = match words.as_slice() {
+            [span] => (Days::Trading, span),
+            [day, span] => (days(day).ok_or(WindowError::Form)?, span),
+            _ => return Err(WindowError::Form),
+        };
+        let (start, end) = span.split_once('-').ok_or(WindowError::Form)?;
+        let (start, end) = parse_wall(start).zip(parse_wall(end)).ok_or(WindowError::Form)?;
+        Self::new(days, start, end).ok_or_else(|| WindowError::Backwards { end: wall(end) })
+    }
+}
+
+/// Whether a job with these windows may start: if any of them admits it, or if there is none. Otherwise the sentence that says
+/// which window was missed, and why.
+pub fn admitted(windows: &[Window], instant: Timestamp, calendar: &Calendar) -> Result<(), String> {
+    let missed: Vec<(&Window, Missed)> =
+        windows.iter().filter_map(|window| Some((window, window.admits(instant, calendar).err()?))).collect();
+    if windows.is_empty() || missed.len() < windows.len() {
+        return Ok(());
+    }
+    // A window whose hour it is has more to say than one that lies elsewhere.
+    let telling = missed.iter().find(|(_, why)| matches!(why, Missed::Closed { .. } | Missed::ClosedEarly { .. }));
+    let exchange = calendar.exchange();
+    Err(match telling {
+        Some((window, why)) => format!("window {window} missed: {}", why.told(exchange)),
+        None => {
+            let listed: Vec<String> = windows.iter().map(ToString::to_string).collect();
+            format!("window {} missed: it is {} at {exchange}", listed.join(" or "), local_text(instant, calendar))
+        }
+    })
+}
+
+fn local_text(instant: Timestamp, calendar: &Calendar) -> String {
+    let local = calendar.zone().map(|zone| instant.to_zoned(zone.clone()).strftime("%a %H:%M %:z").to_string());
+    local.unwrap_or_else(|| instant.to_string())
+}
+
+impl Missed {
+    fn told(&self, exchange: Exchange) -> String {
+        match self {
+            Self::Clock | Self::OtherDay => "it is another hour".into(),
+            Self::Closed { reason } => format!("{exchange} is closed today ({reason})"),
+            Self::ClosedEarly { close, reason } => {
+                let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                format!("{exchange} closes at {} today{reason}", wall(*close))
+            }
+        }
+    }
+}
+
+/// A wall time as `HH:MM`.
+pub fn wall(time: Time) -> String {
+    time.strftime("%H:%M").to_string()
+}
+
+/// Reads a wall time of the form `HH:MM`.
+pub fn parse_wall(text: &str) -> Option<Time> {
+    let (hour, minute) = text.split_once(':')?;
+    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !two_digits(hour) || !two_digits(minute) {
+        return None;
+    }
+    Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
+}
+
+/// The three letters that schedulers know.
+pub fn weekday_name(weekday: Weekday) -> &'static str {
+    match weekday {
+        Weekday::Monday => "mon",
+        Weekday::Tuesday => "tue",
+        Weekday::Wednesday => "wed",
+        Weekday::Thursday => "thu",
+        Weekday::Friday => "fri",
+        Weekday::Saturday => "sat",
+        Weekday::Sunday => "sun",
+    }
+}
+
+fn days(word: &str) -> Option<Days> {
+    let word = word.to_ascii_lowercase();
+    if word == "daily" {
+        return Some(Days::Daily);
+    }
+    let mut week = Weekday::Monday.cycle_forward().take(7);
+    week.find(|weekday| weekday_name(*weekday) == word).map(Days::Weekly)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted_at(windows: &[&str], instant: &str) -> Result<(), String> {
+        let windows: Vec<Window> = windows.iter().map(|text| text.parse().expect("a window")).collect();
+        admitted(&windows, instant.parse().expect("an instant"), &Calendar::for_exchange(Exchange::XHKG))
+    }
+
+    #[test]
+    fn what_starts_and_what_does_not() {
+        for (windows, instant, missed) in [
+            // Monday, 2026-11-23.
+            (&["09:30-09:45"][..], "2026-11-23T09:30+08:00", None),
+            (&["09:30-09:45"], "2026-11-23T09:44:59+08:00", None),
+            (
+                &["09:30-09:45"],
+                "2026-11-23T09:45+08:00",
+                Some("window 09:30-09:45 missed: it is Mon 09:45 +08:00 at XHKG"),
+            ),
+            (
+                &["09:30-09:45", "13:00-13:15"],
+                "2026-11-23T12:59+08:00",
+                Some("window 09:30-09:45 or 13:00-13:15 missed: it is Mon 12:59 +08:00 at XHKG"),
+            ),
+            (&["09:30-09:45", "13:00-13:15"], "2026-11-23T13:00+08:00", None),
+            (&[], "2026-11-22T03:00+08:00", None),
+            // A weekend, a holiday, a half day.
+            (
+                &["09:30-09:45"],
+                "2026-11-22T09:30+08:00",
+                Some("window 09:30-09:45 missed: XHKG is closed today (weekend)"),
+            ),
+            (
+                &["09:30-09:45"],
+                "2026-12-25T09:30+08:00",
+                Some("window 09:30-09:45 missed: XHKG is closed today (Christmas Day)"),
+            ),
+            (&["09:30-09:45"], "2026-12-24T09:30+08:00", None),
+            (
+                &["13:00-13:15"],
+                "2026-12-24T13:00+08:00",
+                Some("window 13:00-13:15 missed: XHKG closes at 12:00 today (Eve of Christmas)"),
+            ),
+            // Other days.
+            (&["sun 17:00-17:15"], "2026-11-22T17:00+08:00", None),
+            (
+                &["sun 17:00-17:15"],
+                "2026-11-23T17:00+08:00",
+                Some("window sun 17:00-17:15 missed: it is Mon 17:00 +08:00 at XHKG"),
+            ),
+            (&["daily 08:00-08:10"], "2026-12-25T08:05+08:00", None),
+            // Past the calendar's end the job's own judgement is louder.
+            (&["09:30-09:45"], "2031-01-06T09:30+08:00", None),
+        ] {
+            assert_eq!(admitted_at(windows, instant).err().as_deref(), missed, "{windows:?} {instant}");
+        }
+    }
+
+    #[test]
+    fn windows_read_back_and_others_are_refused() {
+        for text in ["09:30-09:45", "sun 17:00-17:15", "daily 00:00-23:59"] {
+            assert_eq!(text.parse::<Window>().expect("a window").to_string(), text);
+        }
+        assert_eq!("SUN  17:00-17:15".parse::<Window>().expect("a window").to_string(), "sun 17:00-17:15");
+        for text in ["", "09:30", "9:30-9:45", "09:30-24:00", "sunday 17:00-18:00", "sun mon 1:00-2:00", "+9:30-09:45"]
+        {
+            assert_eq!(text.parse::<Window>(), Err(WindowError::Form), "{text}");
+        }
+        for text in ["09:45-09:30", "09:30-09:30"] {
+            assert!(matches!(text.parse::<Window>(), Err(WindowError::Backwards { .. })), "{text}");
+        }
+    }
+}
