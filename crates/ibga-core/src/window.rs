@@ -74,6 +74,15 @@ impl Window {
         (start < end).then_some(Self { days, start, end })
     }
 
+    /// The same span on every day, for those who pass over market hours.
+    #[must_use]
+    pub fn whatever_the_market(&self) -> Self {
+        match self.days {
+            Days::Trading => Self { days: Days::Daily, ..*self },
+            Days::Weekly(_) | Days::Daily => *self,
+        }
+    }
+
     /// The days.
     pub fn days(&self) -> Days {
         self.days

@@ -6,6 +6,7 @@ mod doctor;
 mod init;
 mod preflight;
 mod run;
+mod schedule;
 mod simulate;
 mod status;
 
@@ -15,7 +16,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use ibga_core::clock;
 use ibga_core::secure_file::{self, ReadError, Trust};
+
+use ibga_core::window::{Window, admitted};
 
 use crate::check::endpoint;
 use crate::output::{self, Output, Volume};
@@ -90,6 +94,7 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     Run(run::RunArgs),
     Status(status::StatusArgs),
+    Schedule(schedule::ScheduleArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
@@ -170,6 +175,31 @@ struct JudgeArgs {
     force: bool,
 }
 
+/// When a scheduled job may start.
+#[derive(Debug, Args, Clone)]
+struct WindowArgs {
+    /// Start nothing outside this span of the exchange's wall clock: HH:MM-HH:MM on trading days, `sun HH:MM-HH:MM`, or `daily HH:MM-HH:MM` (repeatable)
+    #[arg(long = "window", value_name = "SPAN", help_heading = "Schedule")]
+    windows: Vec<Window>,
+}
+
+impl WindowArgs {
+    /// Whether to go on; if not, says which window was missed.
+    fn admit(&self, name: &str, settings: &Settings, hours: preflight::MarketHours) -> Result<(), Exit> {
+        if self.windows.is_empty() {
+            return Ok(());
+        }
+        let windows: Vec<Window> = match hours {
+            preflight::MarketHours::Kept => self.windows.clone(),
+            preflight::MarketHours::PassedOver => self.windows.iter().map(Window::whatever_the_market).collect(),
+        };
+        admitted(&windows, clock::now(), &preflight::calendar(settings)?).map_err(|missed| {
+            output::fault(&format!("ibga {name}: nothing was started: {missed}"));
+            Exit::Yes
+        })
+    }
+}
+
 impl CommonArgs {
     fn output(&self) -> Output {
         Output::new(match (self.quiet, self.verbose) {
@@ -230,6 +260,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Schedule(arguments) => schedule::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

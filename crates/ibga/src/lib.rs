@@ -12,5 +12,6 @@ pub mod docker;
 pub mod doctor;
 pub mod lock;
 pub mod output;
+pub mod schedule;
 pub mod settings;
 pub mod users;

@@ -27,6 +27,7 @@ use std::time::Duration;
 use ibga_core::account::AccountId;
 use ibga_core::gate::Chosen;
 use ibga_core::verdict::ExpectedMode;
+use jiff::civil::Time;
 
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
@@ -201,6 +202,12 @@ pub struct Settings {
     pub max_clock_skew: Duration,
     /// The exchange whose hours the gate keeps, and whether anyone chose it.
     pub exchange: Sourced<MarketCode>,
+    /// When the agent runs, by the exchange's wall clock; empty if the exchange's hours say it.
+    pub agent_times: Vec<Time>,
+    /// When the status is checked on trading days; empty if the exchange's hours say it.
+    pub check_times: Vec<Time>,
+    /// When the status is checked on Sundays; empty for the default.
+    pub sunday_check_times: Vec<Time>,
     /// Highest API version to announce, 100 to 300.
     pub api_version_max: u16,
     /// Users, besides this one and root, whose files are believed.
@@ -365,6 +372,9 @@ impl Reader<'_> {
         let required_farms = self.many(&names::REQUIRED_FARMS, values::farm);
         let max_clock_skew = self.one(&names::MAX_CLOCK_SKEW, values::max_clock_skew);
         let exchange = self.sourced(&names::EXCHANGE, values::exchange);
+        let agent_times = self.many(&names::AGENT_TIMES, values::wall_time);
+        let check_times = self.many(&names::CHECK_TIMES, values::wall_time);
+        let sunday_check_times = self.many(&names::SUNDAY_CHECK_TIMES, values::wall_time);
         let api_version_max = self.one(&names::API_VERSION_MAX, values::api_version);
         let trusted_owners = self.trusted_owners(sources);
         let state_dir = self.state_dir(sources);
@@ -392,6 +402,9 @@ impl Reader<'_> {
             required_farms: required_farms?,
             max_clock_skew: max_clock_skew?,
             exchange: exchange?,
+            agent_times: agent_times?,
+            check_times: check_times?,
+            sunday_check_times: sunday_check_times?,
             api_version_max: api_version_max?,
             trusted_owners: trusted_owners?,
             state_dir: state_dir?,

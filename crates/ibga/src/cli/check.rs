@@ -10,7 +10,8 @@ use ibga_core::report::Report;
 use ibga_core::transition::{State, Transition};
 use jiff::tz::TimeZone;
 
-use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, settings};
+use super::preflight::MarketHours;
+use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, WindowArgs, settings};
 use crate::check::{self, Checked, Observer};
 use crate::output::{self, Output, untrusted};
 
@@ -34,6 +35,11 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     expect: ExpectArgs,
     #[command(flatten)]
+    window: WindowArgs,
+    /// Exchange whose wall clock the windows go by [default: XHKG]
+    #[arg(long, value_name = "MIC", help_heading = "Schedule")]
+    exchange: Option<String>,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -41,10 +47,14 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
     let mut flags = arguments.common.flags();
     arguments.probe.add_to(&mut flags);
     arguments.expect.add_to(&mut flags);
+    flags.exchange.clone_from(&arguments.exchange);
     let settings = match settings(&flags, arguments.common.output()) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
+    if let Err(exit) = arguments.window.admit("check", &settings, MarketHours::Kept) {
+        return exit;
+    }
     let zone = TimeZone::system();
     let output = arguments.common.output();
     let checked = check::check(&settings, &zone);

@@ -96,6 +96,13 @@ pub(super) fn here_and_now() -> HereAndNow {
     HereAndNow { now: clock::now(), zone: TimeZone::system() }
 }
 
+/// The calendar of the exchange that the settings name.
+pub(super) fn calendar(settings: &Settings) -> Result<Calendar, Exit> {
+    let exchange = settings.exchange.value.as_str().parse::<Exchange>();
+    let exchange = exchange.map_err(|fault| usage_fault(&format!("{}: {fault}", settings.exchange.place)))?;
+    Ok(Calendar::for_exchange(exchange))
+}
+
 /// Judges the newest report. A fault of the settings ends it before anything is judged.
 ///
 /// A report that was made just now is judged as it is; otherwise the status file is read.
@@ -105,14 +112,8 @@ pub(super) fn judge(
     at: &HereAndNow,
     made_now: Option<Result<Report, StatusFileError>>,
 ) -> Result<Judged, Exit> {
-    let exchange: Exchange = settings
-        .exchange
-        .value
-        .as_str()
-        .parse()
-        .map_err(|fault| usage_fault(&format!("{}: {fault}", settings.exchange.place)))?;
     let now = at.now;
-    let calendar = Calendar::for_exchange(exchange);
+    let calendar = calendar(settings)?;
     let moment = calendar.at(now);
     let days_left = calendar.coverage().zip(calendar.local_date(now)).map(|(coverage, date)| coverage.days_left(date));
     let chosen = if settings.exchange.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };

@@ -11,7 +11,7 @@ use ibga_core::status_file::StatusFileError;
 use jiff::tz::TimeZone;
 
 use super::preflight::{MarketHours, here_and_now, judge, tell_no_go};
-use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, ProbeArgs, check as check_command, settings};
+use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, ProbeArgs, WindowArgs, check as check_command, settings};
 use crate::check;
 use crate::output::{self, Output, printable};
 use crate::settings::Settings;
@@ -21,10 +21,11 @@ Examples:
   ibga run -- ./agent.py --symbol 700               start it if the status file says go
   ibga run --refresh-status -- ./agent.py           probe first, in the same process
   ibga run --expect-mode paper --force -- ./agent.py
+  ibga run --window 09:30-09:45 -- ./agent.py       for a scheduler: at another hour, or on a holiday, it starts nothing
 
 On a go this process becomes the command: signals, standard input, terminal and exit code are its own. It finds \
 IBGA_STATUS_FILE, IBGA_GATEWAY, IBGA_ACCOUNTS (commas between) and IBGA_MODE in its environment.
-Exit codes: the command's own; 1 no-go, 2 wrong usage or configuration, 126 not executable, 127 not found.";
+Exit codes: the command's own; 0 outside its windows, 1 no-go, 2 wrong usage or configuration, 126 not executable, 127 not found.";
 
 /// Start an agent only when all is well
 #[derive(Debug, Args)]
@@ -42,6 +43,8 @@ pub(super) struct RunArgs {
     expect: ExpectArgs,
     #[command(flatten)]
     probe: ProbeArgs,
+    #[command(flatten)]
+    window: WindowArgs,
     #[command(flatten)]
     common: CommonArgs,
     /// The command and its arguments
@@ -62,6 +65,9 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
     let name = printable(&program.to_string_lossy());
     let output = arguments.common.output();
     let hours = MarketHours::from_flag(arguments.judge.force);
+    if let Err(exit) = arguments.window.admit("run", &settings, hours) {
+        return exit;
+    }
     let report = if arguments.skip_preflight {
         output::fault(&format!("ibga run: warning: {name} is started without a preflight (--skip-preflight)"));
         // Its promises to the agent are those of a report that would have passed, or none.

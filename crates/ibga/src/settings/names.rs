@@ -290,6 +290,30 @@ pub(super) const API_VERSION_MAX: Setting = Setting {
     check: |text| values::api_version(text).map(drop),
     ..ROW
 };
+pub(super) const AGENT_TIMES: Setting = Setting {
+    name: "agent_times",
+    environment: "IBGA_AGENT_TIMES",
+    help: "when the schedule starts the agent on trading days, as HH:MM of the exchange; without it each start of trading",
+    kind: Kind::Texts,
+    check: |text| values::wall_time(text).map(drop),
+    ..ROW
+};
+pub(super) const CHECK_TIMES: Setting = Setting {
+    name: "check_times",
+    environment: "IBGA_CHECK_TIMES",
+    help: "when the schedule checks the status on trading days; without it 90 minutes before the open, 5 before the agent, and hourly",
+    kind: Kind::Texts,
+    check: |text| values::wall_time(text).map(drop),
+    ..ROW
+};
+pub(super) const SUNDAY_CHECK_TIMES: Setting = Setting {
+    name: "sunday_check_times",
+    environment: "IBGA_SUNDAY_CHECK_TIMES",
+    help: "when the schedule checks the status on Sundays, after the weekly login has ended; without it 17:00, 20:00 and 22:00",
+    kind: Kind::Texts,
+    check: |text| values::wall_time(text).map(drop),
+    ..ROW
+};
 pub(super) const TRUSTED_OWNERS: Setting = Setting {
     name: "trusted_owners",
     environment: "IBGA_TRUSTED_OWNERS",
@@ -379,6 +403,9 @@ pub const SETTINGS: &[Setting] = &[
     MAX_CLOCK_SKEW,
     EXCHANGE,
     API_VERSION_MAX,
+    AGENT_TIMES,
+    CHECK_TIMES,
+    SUNDAY_CHECK_TIMES,
     TRUSTED_OWNERS,
     STATE_DIR,
     ALERT_EMAIL,

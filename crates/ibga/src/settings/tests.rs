@@ -202,6 +202,30 @@ const ROWS: &[Row] = &[
         show: |settings| settings.api_version_max.to_string(),
     },
     Row {
+        name: "agent_times",
+        texts: ["01:00", "02:00", "03:00,04:00", "05:00", ""],
+        flag: None,
+        show: |settings| {
+            settings.agent_times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",")
+        },
+    },
+    Row {
+        name: "check_times",
+        texts: ["01:00", "02:00", "03:00,04:00", "05:00", ""],
+        flag: None,
+        show: |settings| {
+            settings.check_times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",")
+        },
+    },
+    Row {
+        name: "sunday_check_times",
+        texts: ["01:00", "02:00", "03:00,04:00", "05:00", ""],
+        flag: None,
+        show: |settings| {
+            settings.sunday_check_times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",")
+        },
+    },
+    Row {
         name: "trusted_owners",
         texts: ["1", "", "3", "4", ""],
         flag: None,
@@ -348,6 +372,9 @@ fn a_wrong_value_has_the_same_words_in_every_source() {
         ("required_farms", "us farm"),
         ("max_clock_skew", "0s"),
         ("exchange", "HK"),
+        ("agent_times", "9:30"),
+        ("check_times", "25:00"),
+        ("sunday_check_times", "noon"),
         ("api_version_max", "99"),
         ("state_dir", "here"),
     ];

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use ibga_core::account::AccountId;
 use ibga_core::verdict::ExpectedMode;
+use ibga_core::window;
 use jiff::SignedDuration;
+use jiff::civil::Time;
 
 use crate::docker::ContainerName;
 
@@ -36,7 +38,7 @@ pub struct GatewayName(String);
 
 impl GatewayName {
     /// The name of the gateway that is meant where none is named.
-    pub(super) const DEFAULT: &'static str = "default";
+    pub const DEFAULT: &'static str = "default";
 
     /// The gateway that is meant where none is named and none is configured.
     pub(super) fn unnamed() -> Self {
@@ -264,6 +266,10 @@ fn units(text: &str) -> Option<Duration> {
         return None;
     }
     text.parse::<SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok())
+}
+
+pub(super) fn wall_time(text: &str) -> Result<Time, Fault> {
+    window::parse_wall(text).ok_or_else(|| not_a(text, "a time of day", "write HH:MM, such as 09:30"))
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, Fault> {

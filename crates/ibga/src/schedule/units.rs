@@ -1,0 +1,217 @@
+//! The schedule as systemd units: a service and a timer for the checks, and the same for the agent. The timers name the
+//! exchange's zone, so that neither the host's zone nor a change of clocks moves them.
+
+use std::fmt::Write as _;
+
+use ibga_core::window::{Days, wall};
+use jiff::civil::Weekday;
+
+use super::{Jobs, Kind, Slot};
+
+/// The first line of every unit that is made here; a file without it is somebody else's.
+pub const MARK: &str = "# Made by `ibga schedule systemd`, which replaces it.";
+
+/// Whose manager runs the units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manager {
+    /// The system's; the jobs run as this user, or as root where none is named.
+    System {
+        /// The user.
+        user: Option<String>,
+    },
+    /// The user's own.
+    User,
+}
+
+/// One unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Its file name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Folders that the check writes to, as far as they exist.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// Whole paths.
+    pub folders: Vec<String>,
+}
+
+/// The units: two for the checks, two for the agent if there is one. `zone` is the exchange's.
+pub fn units(jobs: &Jobs, zone: &str, manager: &Manager, written: &Written) -> Vec<Unit> {
+    let stem = if jobs.gateway == "default" { "ibga".to_owned() } else { format!("ibga-{}", jobs.gateway) };
+    let mut units = vec![
+        Unit { name: format!("{stem}-check.service"), text: check_service(jobs, manager, written) },
+        Unit { name: format!("{stem}-check.timer"), text: timer(jobs, Kind::Check, zone) },
+    ];
+    if !jobs.agent.is_empty() {
+        units.push(Unit { name: format!("{stem}-agent.service"), text: agent_service(jobs, manager) });
+        units.push(Unit { name: format!("{stem}-agent.timer"), text: timer(jobs, Kind::Agent, zone) });
+    }
+    units
+}
+
+/// What `OnCalendar` takes for a slot.
+fn on_calendar(slot: &Slot, zone: &str) -> String {
+    let days = match slot.days {
+        Days::Trading => "Mon..Fri ",
+        Days::Daily => "",
+        Days::Weekly(weekday) => day(weekday),
+    };
+    format!("{days}*-*-* {}:00 {zone}", wall(slot.time))
+}
+
+fn day(weekday: Weekday) -> &'static str {
+    match weekday {
+        Weekday::Monday => "Mon ",
+        Weekday::Tuesday => "Tue ",
+        Weekday::Wednesday => "Wed ",
+        Weekday::Thursday => "Thu ",
+        Weekday::Friday => "Fri ",
+        Weekday::Saturday => "Sat ",
+        Weekday::Sunday => "Sun ",
+    }
+}
+
+fn timer(jobs: &Jobs, kind: Kind, zone: &str) -> String {
+    let what = match kind {
+        Kind::Check => "Checks",
+        Kind::Agent => "Agent runs",
+    };
+    let mut text = format!(
+        "{MARK}\n[Unit]\nDescription={what} around the hours of {} (gateway {})\n\n[Timer]\n",
+        jobs.exchange, jobs.gateway
+    );
+    for slot in jobs.slots().iter().filter(|slot| slot.kind == kind) {
+        let _ = writeln!(text, "OnCalendar={}", on_calendar(slot, zone));
+    }
+    // A run that was missed while the machine slept must not be made up for hours later.
+    text.push_str("AccuracySec=1s\nPersistent=false\n\n[Install]\nWantedBy=timers.target\n");
+    text
+}
+
+fn check_service(jobs: &Jobs, manager: &Manager, written: &Written) -> String {
+    let mut text = head(jobs, "Check of the gateway", manager);
+    let _ = writeln!(text, "ExecStart={}", joined(&jobs.command(Kind::Check, &windows(jobs, Kind::Check))));
+    // Not ready is a result, and no failure of the unit.
+    text.push_str("SuccessExitStatus=1\nTimeoutStartSec=3min\n\n# It reads its settings, opens sockets, and writes the status file.\n");
+    text.push_str(HARDENING);
+    if matches!(manager, Manager::System { .. }) {
+        text.push_str(HARDENING_OF_SYSTEM_UNITS);
+        let folders: Vec<String> = written.folders.iter().map(|folder| quoted(&format!("-{folder}"))).collect();
+        let _ = writeln!(text, "ReadWritePaths={}", folders.join(" "));
+    }
+    text
+}
+
+fn agent_service(jobs: &Jobs, manager: &Manager) -> String {
+    let mut text = head(jobs, "Agent behind the gate", manager);
+    let _ = writeln!(text, "ExecStart={}", joined(&jobs.command(Kind::Agent, &windows(jobs, Kind::Agent))));
+    // What the agent itself needs is not known here.
+    text.push_str("NoNewPrivileges=yes\n");
+    text
+}
+
+/// Restrictions that take no rights to set up.
+const HARDENING: &str = "\
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+UMask=0077
+";
+
+/// Restrictions that the system's manager alone can set up. `PrivateTmp` is missing on purpose: readers look for the status file
+/// in the `/tmp` that all share.
+const HARDENING_OF_SYSTEM_UNITS: &str = "\
+CapabilityBoundingSet=
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectProc=invisible
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+PrivateDevices=yes
+";
+
+fn head(jobs: &Jobs, what: &str, manager: &Manager) -> String {
+    let mut text = format!(
+        "{MARK}\n[Unit]\nDescription={what} ({})\n{}\n[Service]\nType=oneshot\nWorkingDirectory={}\n",
+        jobs.gateway,
+        // A user's manager knows neither of these.
+        if *manager == Manager::User { "" } else { "Wants=network-online.target\nAfter=network-online.target\n" },
+        // No quotes: this setting takes the rest of the line.
+        escaped(&jobs.folder.display().to_string()),
+    );
+    if let Manager::System { user: Some(user) } = manager {
+        let _ = writeln!(text, "User={user}");
+    }
+    text
+}
+
+fn windows(jobs: &Jobs, kind: Kind) -> Vec<ibga_core::window::Window> {
+    jobs.slots().iter().filter(|slot| slot.kind == kind).filter_map(Slot::window).collect()
+}
+
+fn joined(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as `systemd.syntax` has it. A dollar sign is doubled, since `ExecStart` puts variables in.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@,+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    let word = escaped(word).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('$', "$$");
+    format!("\"{word}\"")
+}
+
+/// A text in which systemd finds nothing to put in.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::tests::jobs;
+
+    fn all(manager: &Manager) -> String {
+        let written = Written { folders: vec!["/tmp".into(), "/var/lib/ibga".into()] };
+        let units = units(&jobs(), "Asia/Hong_Kong", manager, &written);
+        units.iter().map(|unit| format!("--- {}\n{}", unit.name, unit.text)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn of_both_managers() {
+        insta::assert_snapshot!("units_system", all(&Manager::System { user: Some("trader".into()) }));
+        insta::assert_snapshot!("units_user", all(&Manager::User));
+    }
+
+    #[test]
+    fn words_survive_systemd() {
+        for (word, text) in [
+            ("--expect-mode", "--expect-mode"),
+            ("", "\"\""),
+            ("two words", "\"two words\""),
+            ("100%", "\"100%%\""),
+            ("$HOME", "\"$$HOME\""),
+            ("a\"b\\c", "\"a\\\"b\\\\c\""),
+            ("a\nb", "\"a\\nb\""),
+        ] {
+            assert_eq!(quoted(word), text);
+        }
+    }
+}
