@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cause::Cause;
-use crate::reset_windows::{Length, last_token_end, resets_at};
+use crate::reset_windows::{DailyReset, Length, last_token_end, resets_at};
 
 /// How long after the weekly end of the login token it is the first suspect.
 const TOKEN_SUSPECT: SignedDuration = SignedDuration::from_hours(48);
@@ -27,6 +27,8 @@ pub struct Circumstances<'a> {
     pub now: Timestamp,
     /// The zone in which times are told.
     pub zone: &'a TimeZone,
+    /// When IBKR resets servers.
+    pub resets: &'a [DailyReset],
 }
 
 /// How the gateway is reached, as its port tells.
@@ -228,9 +230,10 @@ impl Reasons {
 
 /// A daily reset passes within moments and concerns the accounts of one region, so it explains little.
 fn reset_hint(at: &Circumstances<'_>) -> Option<String> {
-    let windows: Vec<_> = resets_at(at.now).into_iter().filter(|window| window.length == Length::Moments).collect();
+    let windows: Vec<_> =
+        resets_at(at.resets, at.now).into_iter().filter(|window| window.length == Length::Moments).collect();
     let ends = windows.iter().map(|window| window.ends).max()?;
-    let regions: Vec<&str> = windows.iter().map(|window| window.region).collect();
+    let regions: Vec<&str> = windows.iter().map(|window| window.region.as_str()).collect();
     let until = ends.to_zoned(at.zone.clone()).strftime("%H:%M").to_string();
     let regions = regions.join(", ");
     Some(format!(
@@ -240,7 +243,7 @@ fn reset_hint(at: &Circumstances<'_>) -> Option<String> {
 
 /// At the weekend everything may be down for hours.
 fn weekend_hint(at: &Circumstances<'_>) -> Option<String> {
-    let window = resets_at(at.now).into_iter().find(|window| window.length == Length::Hours)?;
+    let window = resets_at(at.resets, at.now).into_iter().find(|window| window.length == Length::Hours)?;
     let until = window.ends.to_zoned(at.zone.clone()).strftime("%a %H:%M").to_string();
     Some(format!("IBKR may be down for its weekend maintenance until {until}: check again after it"))
 }
@@ -256,7 +259,12 @@ fn token_hint(at: &Circumstances<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+    use crate::reset_windows::published;
+
+    static RESETS: LazyLock<Vec<DailyReset>> = LazyLock::new(published);
 
     fn at(port: u16, container: Option<&'static str>, now: &str, zone: &'static TimeZone) -> Circumstances<'static> {
         Circumstances {
@@ -266,6 +274,7 @@ mod tests {
             client_ids: (99, 103),
             now: now.parse().expect("an instant"),
             zone,
+            resets: RESETS.as_slice(),
         }
     }
 

@@ -4,15 +4,20 @@
 //! Source: IBKR's system status page (daily windows per region, Friday 23:00 to Saturday 03:00 New York for all) and its guide
 //! on auto restart (tokens end on Sunday at 01:00 New York). The windows move between years.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::civil::{Date, Time, Weekday, time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::window::{parse_wall, wall};
+
 /// A window in which IBKR resets servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetWindow {
     /// Which servers.
-    pub region: &'static str,
+    pub region: String,
     /// When it begins.
     pub starts: Timestamp,
     /// When it ends.
@@ -30,77 +35,117 @@ pub enum Length {
     Hours,
 }
 
-struct Daily {
-    region: &'static str,
-    zone: &'static str,
+/// A window that comes back every day but Saturday. As text: `00:15-01:45 America/New_York North America`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DailyReset {
+    region: String,
+    zone: TimeZone,
     from: Time,
     to: Time,
 }
 
-const DAILY: [Daily; 4] = [
-    Daily { region: "North America", zone: "America/New_York", from: time(0, 15, 0, 0), to: time(1, 45, 0, 0) },
-    Daily { region: "Europe", zone: "Europe/Zurich", from: time(6, 25, 0, 0), to: time(7, 45, 0, 0) },
-    Daily { region: "Asia", zone: "Asia/Hong_Kong", from: time(4, 45, 0, 0), to: time(6, 5, 0, 0) },
-    Daily { region: "Asia", zone: "Asia/Hong_Kong", from: time(20, 15, 0, 0), to: time(21, 15, 0, 0) },
+/// The text is no daily reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a reset window; write span, zone and region, as in `00:15-01:45 America/New_York North America`")]
+pub struct NotAReset;
+
+impl FromStr for DailyReset {
+    type Err = NotAReset;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut words = text.split_whitespace();
+        let (span, zone) = words.next().zip(words.next()).ok_or(NotAReset)?;
+        let (from, to) = span.split_once('-').ok_or(NotAReset)?;
+        let (from, to) = parse_wall(from).zip(parse_wall(to)).filter(|(from, to)| from < to).ok_or(NotAReset)?;
+        let zone = TimeZone::get(zone).map_err(|_| NotAReset)?;
+        let region = words.collect::<Vec<_>>().join(" ");
+        if region.is_empty() { Err(NotAReset) } else { Ok(Self { region, zone, from, to }) }
+    }
+}
+
+impl fmt::Display for DailyReset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        write!(f, "{}-{} {zone} {}", wall(self.from), wall(self.to), self.region)
+    }
+}
+
+/// The daily windows as IBKR published them; which one concerns an account depends on the data centre that serves it.
+pub const PUBLISHED: [&str; 4] = [
+    "00:15-01:45 America/New_York North America",
+    "06:25-07:45 Europe/Zurich Europe",
+    "04:45-06:05 Asia/Hong_Kong Asia",
+    "20:15-21:15 Asia/Hong_Kong Asia",
 ];
+
+/// [`PUBLISHED`], read.
+pub fn published() -> Vec<DailyReset> {
+    PUBLISHED.iter().filter_map(|text| text.parse().ok()).collect()
+}
 
 const WEEKEND_FROM: Time = time(23, 0, 0, 0);
 const WEEKEND_TO: Time = time(3, 0, 0, 0);
 const TOKEN_END: Time = time(1, 0, 0, 0);
-const NEW_YORK: &str = "America/New_York";
 
-/// The windows that hold this instant. Which one applies depends on the data centre of the account.
-pub fn resets_at(instant: Timestamp) -> Vec<ResetWindow> {
+/// The windows that hold this instant: of these daily ones, and the weekend's.
+pub fn resets_at(daily: &[DailyReset], instant: Timestamp) -> Vec<ResetWindow> {
     // No window is longer than a day.
     let Ok(day_before) = instant.checked_sub(24.hours()) else { return Vec::new() };
-    let mut windows = resets_between(day_before, instant.checked_add(1.nanosecond()).unwrap_or(instant));
+    let mut windows = resets_between(daily, day_before, instant.checked_add(1.nanosecond()).unwrap_or(instant));
     windows.retain(|window| window.starts <= instant && instant < window.ends);
     windows
 }
 
-/// The windows that begin from an instant (inclusive) to another (exclusive), region by region.
-pub fn resets_between(from: Timestamp, until: Timestamp) -> Vec<ResetWindow> {
-    let daily = DAILY.iter().flat_map(|daily| dates(daily.zone, from, until).map(|date| daily.on(date)));
-    let weekends = dates(NEW_YORK, from, until).map(weekend_from);
-    let mut windows: Vec<ResetWindow> = daily.chain(weekends).flatten().collect();
+/// The windows that begin from an instant (inclusive) to another (exclusive), one daily window after the other.
+pub fn resets_between(daily: &[DailyReset], from: Timestamp, until: Timestamp) -> Vec<ResetWindow> {
+    let daily = daily.iter().flat_map(|daily| dates(&daily.zone, from, until).filter_map(|date| daily.on(date)));
+    let new_york = new_york();
+    let weekends = dates(&new_york, from, until).filter_map(|date| weekend_from(date, &new_york));
+    let mut windows: Vec<ResetWindow> = daily.chain(weekends).collect();
     windows.retain(|window| window.starts >= from && window.starts < until);
     windows
 }
 
 /// The ends of the weekly login token from an instant (inclusive) to another (exclusive).
 pub fn token_ends_between(from: Timestamp, until: Timestamp) -> Vec<Timestamp> {
-    let sundays = dates(NEW_YORK, from, until).filter(|date| date.weekday() == Weekday::Sunday);
-    sundays.filter_map(|sunday| at(NEW_YORK, sunday, TOKEN_END)).filter(|end| *end >= from && *end < until).collect()
+    let new_york = new_york();
+    let sundays = dates(&new_york, from, until).filter(|date| date.weekday() == Weekday::Sunday);
+    let ends = sundays.filter_map(|sunday| at(&new_york, sunday, TOKEN_END));
+    ends.filter(|end| *end >= from && *end < until).collect()
+}
+
+/// The zone that IBKR's weekly hours go by. The database of zones is compiled in; without it nothing would be explained.
+fn new_york() -> TimeZone {
+    TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC)
 }
 
 /// The local dates that a span touches.
-fn dates(zone: &'static str, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Date> {
-    let local = |instant: Timestamp| TimeZone::get(zone).ok().map(|zone| zone.to_datetime(instant).date());
-    let span = local(from).zip(local(until));
-    span.into_iter().flat_map(|(first, last)| first.series(1.day()).take_while(move |date| *date <= last))
+fn dates(zone: &TimeZone, from: Timestamp, until: Timestamp) -> impl Iterator<Item = Date> + use<> {
+    let (first, last) = (zone.to_datetime(from).date(), zone.to_datetime(until).date());
+    first.series(1.day()).take_while(move |date| *date <= last)
 }
 
-fn at(zone: &str, date: Date, time: Time) -> Option<Timestamp> {
-    TimeZone::get(zone).ok()?.to_timestamp(date.to_datetime(time)).ok()
+fn at(zone: &TimeZone, date: Date, time: Time) -> Option<Timestamp> {
+    zone.to_timestamp(date.to_datetime(time)).ok()
 }
 
-impl Daily {
+impl DailyReset {
     fn on(&self, date: Date) -> Option<ResetWindow> {
         if date.weekday() == Weekday::Saturday {
             return None;
         }
-        let (starts, ends) = (at(self.zone, date, self.from)?, at(self.zone, date, self.to)?);
-        Some(ResetWindow { region: self.region, starts, ends, length: Length::Moments })
+        let (starts, ends) = (at(&self.zone, date, self.from)?, at(&self.zone, date, self.to)?);
+        Some(ResetWindow { region: self.region.clone(), starts, ends, length: Length::Moments })
     }
 }
 
-fn weekend_from(friday: Date) -> Option<ResetWindow> {
+fn weekend_from(friday: Date, new_york: &TimeZone) -> Option<ResetWindow> {
     if friday.weekday() != Weekday::Friday {
         return None;
     }
-    let starts = at(NEW_YORK, friday, WEEKEND_FROM)?;
-    let ends = at(NEW_YORK, friday.tomorrow().ok()?, WEEKEND_TO)?;
-    Some(ResetWindow { region: "all regions", starts, ends, length: Length::Hours })
+    let starts = at(new_york, friday, WEEKEND_FROM)?;
+    let ends = at(new_york, friday.tomorrow().ok()?, WEEKEND_TO)?;
+    Some(ResetWindow { region: "all regions".into(), starts, ends, length: Length::Hours })
 }
 
 /// The last end of the weekly login token at or before this instant: after it, the next restart needs an approval.
@@ -130,10 +175,25 @@ mod tests {
             ("2026-11-28T07:59:59Z", vec!["all regions"], Some("2026-11-28T08:00:00Z")),
             ("2026-11-28T08:00:00Z", vec![], None),
         ] {
-            let windows = resets_at(instant(moment));
-            let seen: Vec<_> = windows.iter().map(|window| window.region).collect();
+            let windows = resets_at(&published(), instant(moment));
+            let seen: Vec<_> = windows.iter().map(|window| window.region.as_str()).collect();
             assert_eq!(seen, regions, "{moment}");
             assert_eq!(windows.first().map(|window| window.ends), ends.map(instant), "{moment}");
+        }
+    }
+
+    #[test]
+    fn what_is_published_reads_back() {
+        let texts: Vec<String> = published().iter().map(ToString::to_string).collect();
+        assert_eq!(texts, PUBLISHED);
+        for text in [
+            "",
+            "00:15-01:45",
+            "00:15-01:45 America/New_York",
+            "01:45-00:15 Asia/Hong_Kong Asia",
+            "00:15-01:45 Mars/X Mars",
+        ] {
+            assert_eq!(text.parse::<DailyReset>(), Err(NotAReset), "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::calendar::{Calendar, Day, TradingSession};
-use crate::reset_windows;
+use crate::reset_windows::{self, DailyReset};
 
 /// How long before an agent run the status is checked: well within the age at which it is stale.
 const CHECK_LEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -88,7 +88,7 @@ pub enum What {
     /// IBKR resets servers.
     Reset {
         /// Which.
-        region: &'static str,
+        region: String,
         /// Until when.
         until: Timestamp,
     },
@@ -121,7 +121,13 @@ pub struct Event {
 }
 
 /// What happens from an instant (inclusive) to another (exclusive), in the order of time. At most [`DAYS_MAX`] days are looked at.
-pub fn events(plan: &Plan, calendar: &Calendar, from: Timestamp, until: Timestamp) -> Vec<Event> {
+pub fn events(
+    plan: &Plan,
+    calendar: &Calendar,
+    resets: &[DailyReset],
+    from: Timestamp,
+    until: Timestamp,
+) -> Vec<Event> {
     let zone = calendar.zone().cloned().unwrap_or(TimeZone::UTC);
     let first = zone.to_datetime(from).date();
     let mut all = Vec::new();
@@ -130,11 +136,11 @@ pub fn events(plan: &Plan, calendar: &Calendar, from: Timestamp, until: Timestam
         if begins >= until {
             break;
         }
-        let day = Planned { plan, calendar, zone: &zone, date, begins };
+        let day = Planned { plan, calendar, zone: &zone, date, begins: begins.max(from) };
         let was_known = date.yesterday().is_ok_and(|before| calendar.session_on(before) != Day::Unknown);
         all.extend(day.events(was_known || date == first));
     }
-    let resets = reset_windows::resets_between(from, until);
+    let resets = reset_windows::resets_between(resets, from, until);
     all.extend(
         resets
             .into_iter()
@@ -142,7 +148,6 @@ pub fn events(plan: &Plan, calendar: &Calendar, from: Timestamp, until: Timestam
     );
     let ends = reset_windows::token_ends_between(from, until);
     all.extend(ends.into_iter().map(|at| Event { at, what: What::TokenEnd }));
-    // What an ended day has begun with is not news.
     all.retain(|event| event.at >= from && event.at < until);
     // Stable, so that what happens at one instant stays in the order of the plan.
     all.sort_by_key(|event| event.at);
@@ -155,6 +160,7 @@ struct Planned<'a> {
     calendar: &'a Calendar,
     zone: &'a TimeZone,
     date: Date,
+    /// When the date begins, or the span within it.
     begins: Timestamp,
 }
 
@@ -215,7 +221,7 @@ mod tests {
     fn told(from: &str, until: &str) -> Vec<String> {
         let calendar = Calendar::for_exchange(Exchange::XHKG);
         let zone = calendar.zone().expect("a zone").clone();
-        events(&plan(&calendar), &calendar, instant(from), instant(until))
+        events(&plan(&calendar), &calendar, &reset_windows::published(), instant(from), instant(until))
             .iter()
             .map(|event| {
                 let local = |instant: Timestamp| instant.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
@@ -285,6 +291,7 @@ mod tests {
         assert_eq!(told("2026-11-23T09:25+08:00", "2026-11-23T09:30+08:00"), ["Mon 09:25 check"]);
         assert_eq!(told("2026-11-23T09:25:01+08:00", "2026-11-23T09:30+08:00"), [""; 0]);
         assert_eq!(told("2026-11-23T09:25+08:00", "2026-11-23T09:25+08:00"), [""; 0]);
+        assert_eq!(told("2026-12-25T10:00+08:00", "2026-12-25T12:00+08:00"), ["Fri 10:00 closed Christmas Day"]);
     }
 
     #[test]

@@ -50,10 +50,8 @@ pub enum WindowError {
 /// Why a job does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missed {
-    /// The clock stands outside.
-    Clock,
-    /// It is another day of the week.
-    OtherDay,
+    /// The clock stands outside, or it is another day of the week.
+    OtherTime,
     /// The exchange has no trading session that day.
     Closed {
         /// Why, such as the name of a holiday.
@@ -95,10 +93,10 @@ impl Window {
         if let Days::Weekly(weekday) = self.days
             && local.date().weekday() != weekday
         {
-            return Err(Missed::OtherDay);
+            return Err(Missed::OtherTime);
         }
         if local.time() < self.start || local.time() >= self.end {
-            return Err(Missed::Clock);
+            return Err(Missed::OtherTime);
         }
         if self.days != Days::Trading {
             return Ok(());
@@ -150,16 +148,14 @@ pub fn admitted(windows: &[Window], instant: Timestamp, calendar: &Calendar) -> 
     if windows.is_empty() || missed.len() < windows.len() {
         return Ok(());
     }
-    // A window whose hour it is has more to say than one that lies elsewhere.
-    let telling = missed.iter().find(|(_, why)| matches!(why, Missed::Closed { .. } | Missed::ClosedEarly { .. }));
     let exchange = calendar.exchange();
-    Err(match telling {
-        Some((window, why)) => format!("window {window} missed: {}", why.told(exchange)),
-        None => {
-            let listed: Vec<String> = windows.iter().map(ToString::to_string).collect();
-            format!("window {} missed: it is {} at {exchange}", listed.join(" or "), local_text(instant, calendar))
-        }
-    })
+    // A window whose hour it is has more to say than one that lies elsewhere.
+    let closed =
+        missed.iter().find_map(|(window, why)| Some(format!("window {window} missed: {}", why.closed(exchange)?)));
+    Err(closed.unwrap_or_else(|| {
+        let listed: Vec<String> = windows.iter().map(ToString::to_string).collect();
+        format!("window {} missed: it is {} at {exchange}", listed.join(" or "), local_text(instant, calendar))
+    }))
 }
 
 fn local_text(instant: Timestamp, calendar: &Calendar) -> String {
@@ -168,13 +164,14 @@ fn local_text(instant: Timestamp, calendar: &Calendar) -> String {
 }
 
 impl Missed {
-    fn told(&self, exchange: Exchange) -> String {
+    /// How the exchange is closed, if that is why.
+    fn closed(&self, exchange: Exchange) -> Option<String> {
         match self {
-            Self::Clock | Self::OtherDay => "it is another hour".into(),
-            Self::Closed { reason } => format!("{exchange} is closed today ({reason})"),
+            Self::OtherTime => None,
+            Self::Closed { reason } => Some(format!("{exchange} is closed today ({reason})")),
             Self::ClosedEarly { close, reason } => {
                 let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                format!("{exchange} closes at {} today{reason}", wall(*close))
+                Some(format!("{exchange} closes at {} today{reason}", wall(*close)))
             }
         }
     }

@@ -178,6 +178,7 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
             client_ids: (*ids.start(), *ids.end()),
             now,
             zone,
+            resets: &settings.reset_windows,
         },
     );
     Report::new(

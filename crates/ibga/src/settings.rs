@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use ibga_core::account::AccountId;
 use ibga_core::gate::Chosen;
+use ibga_core::reset_windows::{DailyReset, published};
 use ibga_core::verdict::ExpectedMode;
 use jiff::civil::Time;
 
@@ -208,6 +209,8 @@ pub struct Settings {
     pub check_times: Vec<Time>,
     /// When the status is checked on Sundays; empty for the default.
     pub sunday_check_times: Vec<Time>,
+    /// When IBKR resets servers each day.
+    pub reset_windows: Vec<DailyReset>,
     /// Highest API version to announce, 100 to 300.
     pub api_version_max: u16,
     /// Users, besides this one and root, whose files are believed.
@@ -375,6 +378,7 @@ impl Reader<'_> {
         let agent_times = self.many(&names::AGENT_TIMES, values::wall_time);
         let check_times = self.many(&names::CHECK_TIMES, values::wall_time);
         let sunday_check_times = self.many(&names::SUNDAY_CHECK_TIMES, values::wall_time);
+        let reset_windows = self.many(&names::RESET_WINDOWS, values::reset_window);
         let api_version_max = self.one(&names::API_VERSION_MAX, values::api_version);
         let trusted_owners = self.trusted_owners(sources);
         let state_dir = self.state_dir(sources);
@@ -405,6 +409,7 @@ impl Reader<'_> {
             agent_times: agent_times?,
             check_times: check_times?,
             sunday_check_times: sunday_check_times?,
+            reset_windows: Some(reset_windows?).filter(|set| !set.is_empty()).unwrap_or_else(published),
             api_version_max: api_version_max?,
             trusted_owners: trusted_owners?,
             state_dir: state_dir?,

@@ -41,6 +41,7 @@ fn causes() {
         client_ids: (99, 103),
         now: "2026-11-25T01:20:00Z".parse().expect("an instant"),
         zone: &TimeZone::get("Asia/Hong_Kong").expect("a zone"),
+        resets: &ibga_core::reset_windows::published(),
     };
     for cause in Cause::ALL {
         let remedy = remedy(*cause, &circumstances).unwrap_or_else(|| "nothing".into());

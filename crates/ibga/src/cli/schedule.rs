@@ -142,7 +142,7 @@ fn next(arguments: &NextArgs) -> Result<Exit, Exit> {
     let planned = Planned::read(&arguments.common, arguments.exchange.as_ref(), &at)?;
     // At most a year from now, so that it cannot overflow; if it did, nothing would be shown.
     let until = at.now.checked_add((24 * i64::from(arguments.days)).hours()).unwrap_or(at.now);
-    let events = events(&planned.plan, &planned.calendar, at.now, until);
+    let events = events(&planned.plan, &planned.calendar, &planned.settings.reset_windows, at.now, until);
     let output: Output = arguments.common.output();
     let table = Table { planned: &planned, host: &at.zone };
     if arguments.json {
@@ -209,7 +209,7 @@ impl Table<'_> {
         let documents = events.iter().map(|event| {
             let (reason, region, until) = match &event.what {
                 What::NoAgent { reason } | What::Closed { reason } => (Some(reason.clone()), None, None),
-                What::Reset { region, until } => (None, Some(*region), Some(until.to_string())),
+                What::Reset { region, until } => (None, Some(region.clone()), Some(until.to_string())),
                 What::Check | What::Agent | What::Unknown | What::TokenEnd => (None, None, None),
             };
             json!({

@@ -23,11 +23,22 @@ pub enum Manager {
     User,
 }
 
+/// What a unit is to systemd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitType {
+    /// A command.
+    Service,
+    /// The hours at which one runs.
+    Timer,
+}
+
 /// One unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     /// Its file name.
     pub name: String,
+    /// What it is.
+    pub unit_type: UnitType,
     /// Its text.
     pub text: String,
 }
@@ -42,13 +53,16 @@ pub struct Written {
 /// The units: two for the checks, two for the agent if there is one. `zone` is the exchange's.
 pub fn units(jobs: &Jobs, zone: &str, manager: &Manager, written: &Written) -> Vec<Unit> {
     let stem = if jobs.gateway == "default" { "ibga".to_owned() } else { format!("ibga-{}", jobs.gateway) };
-    let mut units = vec![
-        Unit { name: format!("{stem}-check.service"), text: check_service(jobs, manager, written) },
-        Unit { name: format!("{stem}-check.timer"), text: timer(jobs, Kind::Check, zone) },
-    ];
+    let service =
+        |name: &str, text| Unit { name: format!("{stem}-{name}.service"), unit_type: UnitType::Service, text };
+    let timer_of = |name: &str, kind| Unit {
+        name: format!("{stem}-{name}.timer"),
+        unit_type: UnitType::Timer,
+        text: timer(jobs, kind, zone),
+    };
+    let mut units = vec![service("check", check_service(jobs, manager, written)), timer_of("check", Kind::Check)];
     if !jobs.agent.is_empty() {
-        units.push(Unit { name: format!("{stem}-agent.service"), text: agent_service(jobs, manager) });
-        units.push(Unit { name: format!("{stem}-agent.timer"), text: timer(jobs, Kind::Agent, zone) });
+        units.extend([service("agent", agent_service(jobs, manager)), timer_of("agent", Kind::Agent)]);
     }
     units
 }

@@ -314,6 +314,16 @@ pub(super) const SUNDAY_CHECK_TIMES: Setting = Setting {
     check: |text| values::wall_time(text).map(drop),
     ..ROW
 };
+pub(super) const RESET_WINDOWS: Setting = Setting {
+    name: "reset_windows",
+    environment: "IBGA_RESET_WINDOWS",
+    default: "00:15-01:45 America/New_York North America,06:25-07:45 Europe/Zurich Europe,\
+              04:45-06:05 Asia/Hong_Kong Asia,20:15-21:15 Asia/Hong_Kong Asia",
+    help: "when IBKR resets servers each day: span, zone and region; the default is what IBKR publishes for all regions",
+    kind: Kind::Texts,
+    check: |text| values::reset_window(text).map(drop),
+    ..ROW
+};
 pub(super) const TRUSTED_OWNERS: Setting = Setting {
     name: "trusted_owners",
     environment: "IBGA_TRUSTED_OWNERS",
@@ -406,6 +416,7 @@ pub const SETTINGS: &[Setting] = &[
     AGENT_TIMES,
     CHECK_TIMES,
     SUNDAY_CHECK_TIMES,
+    RESET_WINDOWS,
     TRUSTED_OWNERS,
     STATE_DIR,
     ALERT_EMAIL,

@@ -226,6 +226,18 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "reset_windows",
+        texts: [
+            "01:00-02:00 UTC Top",
+            "02:00-03:00 UTC Section",
+            "03:00-04:00 UTC File,04:00-05:00 UTC Other",
+            "05:00-06:00 UTC Variable",
+            "",
+        ],
+        flag: None,
+        show: |settings| settings.reset_windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+    },
+    Row {
         name: "trusted_owners",
         texts: ["1", "", "3", "4", ""],
         flag: None,
@@ -375,6 +387,7 @@ fn a_wrong_value_has_the_same_words_in_every_source() {
         ("agent_times", "9:30"),
         ("check_times", "25:00"),
         ("sunday_check_times", "noon"),
+        ("reset_windows", "at night"),
         ("api_version_max", "99"),
         ("state_dir", "here"),
     ];
@@ -736,7 +749,7 @@ fn the_example_shows_every_key_with_its_default() {
         let start = format!("{} = ", setting.name);
         let shown: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix(&start)).collect();
         assert!(!shown.is_empty(), "{}", setting.name);
-        let has_fixed_default = !setting.default.is_empty() && setting.name != "state_dir";
+        let has_fixed_default = !setting.default.is_empty() && !["state_dir", "reset_windows"].contains(&setting.name);
         if has_fixed_default {
             assert_eq!(shown[0].trim_matches('"'), setting.default, "{}", setting.name);
         }

@@ -219,6 +219,7 @@ mod tests {
         match (setting.kind, setting.name) {
             (Kind::Texts, "expect_accounts") => "[\"DU1234567\"]".into(),
             (Kind::Texts, name) if name.ends_with("_times") => "[\"09:30\"]".into(),
+            (Kind::Texts, "reset_windows") => "[\"20:15-21:15 Asia/Hong_Kong Asia\"]".into(),
             (Kind::Texts, _) => "[\"hfarm\"]".into(),
             (Kind::Owners, _) => "[\"ops\", 1001]".into(),
             (Kind::Whole | Kind::Switch, _) => setting.default.into(),
@@ -264,8 +265,8 @@ mod tests {
                 &["ibga.toml:1:1: colour: unknown key; known keys: host, port, client_id, container, \
                    timeout, settle, status_file, status_file_mode, max_status_age, expect_accounts, \
                    expect_mode, allow_read_only, broker_probe, required_farms, max_clock_skew, exchange, \
-                   api_version_max, agent_times, check_times, sunday_check_times, trusted_owners, state_dir, \
-                   gateway"],
+                   api_version_max, agent_times, check_times, sunday_check_times, reset_windows, \
+                   trusted_owners, state_dir, gateway"],
             ),
             (
                 "smtp_pass = \"hunter2\"",

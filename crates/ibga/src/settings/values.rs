@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
+use ibga_core::reset_windows::DailyReset;
 use ibga_core::verdict::ExpectedMode;
 use ibga_core::window;
 use jiff::SignedDuration;
@@ -270,6 +271,12 @@ fn units(text: &str) -> Option<Duration> {
 
 pub(super) fn wall_time(text: &str) -> Result<Time, Fault> {
     window::parse_wall(text).ok_or_else(|| not_a(text, "a time of day", "write HH:MM, such as 09:30"))
+}
+
+pub(super) fn reset_window(text: &str) -> Result<DailyReset, Fault> {
+    text.parse().map_err(|_| {
+        not_a(text, "a reset window", "write span, zone and region, as in 00:15-01:45 America/New_York North America")
+    })
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, Fault> {

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 
 use super::{CommonArgs, Exit, Planned, here_and_now, usage_fault};
 use crate::output::{Output, fault};
-use crate::schedule::units::{MARK, Manager, Unit, Written, units};
+use crate::schedule::units::{MARK, Manager, Unit, UnitType, Written, units};
 use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
@@ -138,8 +138,8 @@ fn install(folder: &Path, units: &[Unit], output: Output) -> Result<(), String> 
 
 /// Lets systemd read the units, and starts the timers.
 fn start(manager: &Manager, units: &[Unit], output: Output) -> Result<(), String> {
-    let timers: Vec<&str> =
-        units.iter().map(|unit| unit.name.as_str()).filter(|name| name.ends_with(".timer")).collect();
+    let timers = units.iter().filter(|unit| unit.unit_type == UnitType::Timer);
+    let timers: Vec<&str> = timers.map(|unit| unit.name.as_str()).collect();
     let of_user: &[&str] = if *manager == Manager::User { &["--user"] } else { &[] };
     let mut enable = vec!["enable", "--now"];
     enable.extend(&timers);

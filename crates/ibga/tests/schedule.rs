@@ -1,0 +1,281 @@
+//! `ibga schedule` and windows, by the real binary: under a clock that is set (libfaketime), with systemd's own checker, and with a
+//! real cron daemon in a mount namespace of its own.
+
+#![expect(clippy::expect_used, reason = "helpers of tests fail their test")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use common::{Desk, Gateway, Ran, set_mode};
+use ibga_core::clock::Stopwatch;
+use ibga_sim::Config;
+use jiff::{SignedDuration, Timestamp};
+
+/// The library that shows a program another time.
+fn faketime_library() -> PathBuf {
+    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+    let mut libraries = folders.iter().map(|folder| Path::new(folder).join("faketime/libfaketime.so.1"));
+    libraries.find(|library| library.exists()).expect("faketime is installed")
+}
+
+/// How far ahead of now an instant is, as libfaketime takes it.
+fn offset(to: &str) -> (SignedDuration, String) {
+    let to: Timestamp = to.parse().expect("an instant");
+    // In whole seconds, and never too early.
+    let offset = to.duration_since(ibga_core::clock::now()) + SignedDuration::from_secs(1);
+    (offset, format!("{:+}", offset.as_secs()))
+}
+
+/// The binary as if it were another time.
+fn run_at(desk: &Desk, instant: &str, arguments: &[&str]) -> Ran {
+    let mut command = desk.command(arguments);
+    command
+        .env("LD_PRELOAD", faketime_library())
+        .env("FAKETIME", offset(instant).1)
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Ran::from(command.output().expect("the binary starts"))
+}
+
+#[test]
+fn real_faketime_what_happens_around_christmas() {
+    let desk = Desk::new();
+    let ran = run_at(&desk, "2026-12-23T22:00:00Z", &["schedule", "next", "--days", "4"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    insta::assert_snapshot!("next_christmas", ran.out);
+    let json = run_at(&desk, "2026-12-23T22:00:00Z", &["schedule", "next", "--days", "4", "--json"]).json();
+    let codes: Vec<&str> =
+        json["events"].as_array().expect("events").iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "agent").count(), 1, "no afternoon of a half day, no holiday");
+    assert_eq!(codes.iter().filter(|code| **code == "no_agent").count(), 1);
+    assert_eq!(json["events"][0]["exchange_time"], "2026-12-24T08:00:00+08:00");
+    let told = run_at(&desk, "2027-12-31T22:00:00Z", &["schedule", "next"]);
+    assert_eq!(told.code, Some(2), "past the data nothing is made up: {told:?}");
+    assert!(told.err.contains("has no hours for today"), "{told:?}");
+}
+
+#[test]
+fn the_plan_follows_the_settings() {
+    let desk = Desk::new();
+    desk.write(
+        "ibga.toml",
+        "agent_times = [\"10:15\"]\ncheck_times = [\"10:10\", \"09:00\"]\nsunday_check_times = [\"18:00\"]\n",
+    );
+    let ran = desk.run(&["schedule", "crontab", "--host-zone", "Asia/Hong_Kong", "--", "./agent", "it's 100%"]);
+    let folder = desk.folder.display();
+    let lines: Vec<&str> = ran.out.lines().filter(|line| !line.starts_with('#')).collect();
+    let program = env!("CARGO_BIN_EXE_ibga");
+    let check = format!("cd {folder} && {program} check -q --config {folder}/ibga.toml");
+    assert_eq!(
+        lines,
+        [
+            format!("0 9 * * 1-5 {check} --window 09:00-09:15"),
+            format!("10 10 * * 1-5 {check} --window 10:10-10:25"),
+            format!(
+                "15 10 * * 1-5 cd {folder} && {program} run --config {folder}/ibga.toml --window 10:15-10:30 \
+                 -- ./agent 'it'\\''s 100\\%'"
+            ),
+            format!("0 18 * * 0 {check} --window 'sun 18:00-18:15'"),
+        ]
+    );
+    for (arguments, word) in [
+        (&["schedule", "crontab", "--host-zone", "Mars/Olympus"][..], "`Mars/Olympus` is no time zone"),
+        (&["schedule", "next", "--exchange", "XXXX"], "unknown exchange"),
+        (&["schedule", "next", "--days", "0"], "0"),
+        (&["schedule"], "Usage"),
+    ] {
+        let ran = desk.run(arguments);
+        assert_eq!((ran.code, ran.err.contains(word)), (Some(2), true), "{arguments:?} {ran:?}");
+    }
+}
+
+#[test]
+fn real_faketime_windows_keep_jobs_to_their_hours() {
+    let desk = Desk::new();
+    let run =
+        ["run", "--skip-preflight", "--window", "09:30-09:45", "--window", "13:00-13:15", "--", "echo", "started"];
+    for (instant, missed) in [
+        ("2026-12-23T01:30:00Z", None),
+        ("2026-12-23T05:14:00Z", None),
+        ("2026-12-23T02:30:00Z", Some("window 09:30-09:45 or 13:00-13:15 missed: it is Wed 10:30 +08:00 at XHKG")),
+        ("2026-12-24T05:00:00Z", Some("window 13:00-13:15 missed: XHKG closes at 12:00 today (Eve of Christmas)")),
+        ("2026-12-25T01:30:00Z", Some("window 09:30-09:45 missed: XHKG is closed today (Christmas Day)")),
+        ("2026-12-26T01:30:00Z", Some("window 09:30-09:45 missed: XHKG is closed today (weekend)")),
+    ] {
+        let ran = run_at(&desk, instant, &run);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        match missed {
+            None => assert_eq!(ran.out, "started\n", "{ran:?}"),
+            Some(missed) => {
+                assert_eq!((ran.out.as_str(), ran.err), ("", format!("ibga run: nothing was started: {missed}\n")));
+            }
+        }
+    }
+    // --force passes over the market's hours, not over the window's.
+    let forced = ["run", "--skip-preflight", "--force", "--window", "09:30-09:45", "--", "echo", "started"];
+    assert_eq!(run_at(&desk, "2026-12-25T01:30:00Z", &forced).out, "started\n");
+    assert_eq!(run_at(&desk, "2026-12-25T02:30:00Z", &forced).out, "");
+    // A check outside its window looks at nothing and writes nothing.
+    let ran = run_at(&desk, "2026-12-25T01:30:00Z", &["check", "-q", "--window", "09:25-09:40"]);
+    assert_eq!((ran.code, ran.out.as_str(), desk.status_file().exists()), (Some(0), "", false), "{ran:?}");
+    // Past the calendar's end the gate speaks, and says no.
+    let gated = ["run", "--window", "09:30-09:45", "--", "echo", "started"];
+    assert_eq!(run_at(&desk, "2030-01-07T01:30:00Z", &gated).code, Some(1));
+    let wrong = desk.run(&["check", "--window", "09:45-09:30"]);
+    assert_eq!((wrong.code, wrong.err.contains("ends at 09:30")), (Some(2), true), "{wrong:?}");
+}
+
+/// The units in a folder, as systemd's own checker sees them.
+#[test]
+fn real_systemd_takes_the_units() {
+    let desk = Desk::new();
+    let folder = desk.path("units of mine");
+    let folder_text = folder.to_str().expect("UTF-8");
+    let install =
+        ["schedule", "systemd", "--install", "--folder", folder_text, "--", "/bin/echo", "100% $HOME \"quoted\""];
+    let ran = desk.run(&install);
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 4), "{ran:?}");
+    assert_eq!(desk.run(&install).code, Some(0), "the second time");
+    let mut units: Vec<PathBuf> =
+        std::fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
+    units.sort();
+    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output().expect("starts");
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && said.is_empty(), "{said}");
+    let text = |name: &str| {
+        std::fs::File::open(folder.join(name)).map(std::io::read_to_string).expect("a unit").expect("text")
+    };
+    let hours: Vec<String> = text("ibga-agent.timer")
+        .lines()
+        .filter_map(|line| line.strip_prefix("OnCalendar="))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(hours, ["Mon..Fri *-*-* 09:30:00 Asia/Hong_Kong", "Mon..Fri *-*-* 13:00:00 Asia/Hong_Kong"]);
+    // In summer and in winter, whatever the host's zone.
+    for (base, next) in [
+        ("2026-07-05 12:00:00 UTC", "Mon 2026-07-06 01:30:00 UTC"),
+        ("2026-12-06 12:00:00 UTC", "Mon 2026-12-07 01:30:00 UTC"),
+    ] {
+        let mut command = Command::new("systemd-analyze");
+        command.args(["calendar", &hours[0], "--base-time", base]).env("TZ", "America/New_York");
+        let told = String::from_utf8(command.output().expect("starts").stdout).expect("text");
+        assert!(told.contains(next), "{told}");
+    }
+    assert!(text("ibga-agent.service").contains("-- /bin/echo \"100%% $$HOME \\\"quoted\\\"\"\n"));
+    std::fs::write(folder.join("ibga-check.timer"), "[Timer]\nOnCalendar=daily\n").expect("written");
+    let ran = desk.run(&install);
+    assert_eq!((ran.code, ran.err.contains("was not made by this program")), (Some(1), true), "{ran:?}");
+}
+
+/// A cron daemon that sees another time, in a mount namespace with a spool of its own.
+struct Cron {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Cron {
+    /// Installs the schedule for a host in New York and starts the daemon.
+    fn start(desk: &Desk, now: &str, check: &str, agent: &str, gateway: &Gateway) -> Self {
+        let log = desk.path("cron.log");
+        let shell = desk.write("shell", &format!("#!/bin/sh\nexec sh \"$@\" >>{} 2>&1\n", log.display()));
+        set_mode(&shell, 0o755);
+        let (_, offset) = offset(now);
+        // What stands in the crontab already: the clock and the way to what the jobs print. It must survive.
+        let own = desk.write(
+            "own.cron",
+            &format!(
+                "MAILTO=\"\"\nSHELL={}\nLD_PRELOAD={}\nFAKETIME={offset}\nFAKETIME_DONT_FAKE_MONOTONIC=1\n\
+                 IBGA_STATUS_FILE={}\nIBKR_PORT={}\nIBGA_CONTAINER=none\n",
+                shell.display(),
+                faketime_library().display(),
+                desk.status_file().display(),
+                gateway.address.port(),
+            ),
+        );
+        let ibga = env!("CARGO_BIN_EXE_ibga");
+        let script = format!(
+            "set -e\n\
+             mount -t tmpfs tmpfs /var/spool/cron\n\
+             mkdir -m 1730 /var/spool/cron/crontabs\n\
+             mount -t tmpfs tmpfs /run\n\
+             mount -t tmpfs tmpfs /etc/cron.d\n\
+             printf 'session required pam_permit.so\\naccount required pam_permit.so\\nauth required pam_permit.so\\n' >pam\n\
+             mount --bind pam /etc/pam.d/cron\n\
+             : >empty\n\
+             mount --bind empty /etc/crontab\n\
+             crontab {own}\n\
+             export IBGA_CHECK_TIMES={check} IBGA_AGENT_TIMES={agent} IBGA_SUNDAY_CHECK_TIMES=17:00\n\
+             {ibga} schedule crontab --install --host-zone America/New_York -- ./agent\n\
+             {ibga} schedule crontab --install --host-zone America/New_York -- ./agent\n\
+             crontab -l\n\
+             export LD_PRELOAD={library} FAKETIME={offset} TZ=America/New_York\n\
+             exec cron -f\n",
+            own = own.display(),
+            library = faketime_library().display(),
+        );
+        let script = desk.write("start", &script);
+        let agent = desk.write("agent", "#!/bin/sh\necho the agent runs\n");
+        set_mode(&agent, 0o755);
+        let crontab = std::fs::File::create(desk.path("crontab.log")).expect("a file");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh"]).arg(script).current_dir(&desk.folder).env("HOME", &desk.folder);
+        command.stdin(Stdio::null()).stderr(crontab.try_clone().expect("a file")).stdout(crontab);
+        Self { child: command.spawn().expect("unshare starts"), log }
+    }
+
+    /// Waits until the jobs have printed all of this.
+    fn wait_for(&mut self, desk: &Desk, words: &[&str]) -> String {
+        let watch = Stopwatch::start();
+        loop {
+            let printed = std::fs::File::open(&self.log).and_then(std::io::read_to_string).unwrap_or_default();
+            if words.iter().all(|word| printed.contains(word)) {
+                return printed;
+            }
+            let installed = std::fs::File::open(desk.path("crontab.log")).and_then(std::io::read_to_string);
+            assert!(self.child.try_wait().expect("a child").is_none(), "cron ended: {installed:?}");
+            assert!(watch.elapsed() < Duration::from_mins(3), "{words:?} never came: {printed}\n{installed:?}");
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Cron {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A gateway whose clock stands where the jobs' does.
+fn gateway_at(instant: &str) -> Gateway {
+    Gateway::start(Config { clock_offset: offset(instant).0, ..Config::default() })
+}
+
+/// Lines fire by the host's clock, and the one of the wrong half of the year starts nothing.
+#[test]
+fn as_root_real_cron_runs_the_lines() {
+    // A trading day: 09:29:55 in Hong Kong, 20:29:55 of the evening before in New York.
+    let trading = "2026-11-23T01:29:55Z";
+    let (desk, gateway) = (Desk::new(), gateway_at(trading));
+    let mut cron = Cron::start(&desk, trading, "09:30", "08:31,09:31", &gateway);
+    // A holiday, beside it.
+    let holiday = "2026-12-25T01:29:55Z";
+    let (other_desk, other_gateway) = (Desk::new(), gateway_at(holiday));
+    let mut other_cron = Cron::start(&other_desk, holiday, "09:30", "09:31", &other_gateway);
+
+    let printed =
+        cron.wait_for(&desk, &["the agent runs", "window 08:31-08:46 missed: it is Mon 09:31 +08:00 at XHKG"]);
+    assert_eq!(printed.matches("the agent runs").count(), 1, "{printed}");
+    assert_eq!(desk.status()["status"], "ready", "the check ran a minute before");
+    assert_eq!(gateway.count("start_api"), 1, "one line of the two that stand for it");
+    let crontab = std::fs::File::open(desk.path("crontab.log")).and_then(std::io::read_to_string).expect("a crontab");
+    assert_eq!(crontab.matches("# BEGIN ibga").count(), 1, "installed twice, there once: {crontab}");
+    assert!(crontab.contains("nothing to change\n") && crontab.contains("MAILTO=\"\"\n"), "{crontab}");
+
+    let closed = ["window 09:30-09:45 missed: XHKG is closed today (Christmas Day)", "window 09:31-09:46 missed"];
+    let printed = other_cron.wait_for(&other_desk, &closed);
+    assert!(!printed.contains("the agent runs"), "{printed}");
+    assert_eq!((other_gateway.count("connected"), other_desk.status_file().exists()), (0, false));
+}
