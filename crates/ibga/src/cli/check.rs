@@ -20,7 +20,11 @@ Examples:
   ibga check --port 4002 --expect-mode paper       stop a paper agent before a live login
   ibga check --container ibga --json | jq .cause   with the container checked by name
 
-Exit codes: 0 ready, 1 not ready (or the status file could not be written), 2 wrong usage or configuration.";
+The probe holds the API's own dialogue in one session: hello, accounts, order id, clock, whether orders are allowed, and one \
+question that only the broker can answer. Ready means able to trade. It places no order, and one probe runs at a time: whoever \
+comes meanwhile waits and takes over the result.
+
+Exit codes: 0 ready, 1 not ready or the status file could not be written, 2 wrong usage or configuration.";
 
 /// Probe the gateway, write the status file, print one line
 #[derive(Debug, Args)]
