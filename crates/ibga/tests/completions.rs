@@ -46,7 +46,7 @@ fn ask(desk: &Desk, shell: &str, options: &[&str], script: &str, typed: &str) ->
         std::iter::once(program.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     );
     command.env("PATH", path.expect("a path")).env("TERM", "dumb").stdin(Stdio::null());
-    let ran = Ran::from(command.output().unwrap_or_else(|fault| panic!("{shell}: {fault}; ./test installs it")));
+    let ran = Ran::from(command.output().expect("the shell starts: run ./test, which installs it"));
     assert_eq!(ran.code, Some(0), "{shell}, `{typed}`: {ran:?}");
     ran.out
 }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, settings};
 use crate::check::{self, Checked, Observer};
-use crate::output::{self, Output, untrusted};
+use crate::output::{self, Output, printable, untrusted};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -73,7 +73,7 @@ pub(super) fn exit(checked: &Checked) -> Exit {
 pub(super) fn tell(checked: &Checked, output: Output) {
     let more = checked.report.more.as_ref();
     if let Some(remedy) = more.and_then(|more| more.remedy.as_ref()) {
-        output.message(&format!("what to do: {}", untrusted(remedy)));
+        output.message(&format!("what to do: {}", printable(remedy)));
     }
     for warning in more.iter().flat_map(|more| &more.warnings) {
         output.message(&format!("warning: {}", untrusted(warning)));
