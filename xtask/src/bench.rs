@@ -63,8 +63,9 @@ pub(crate) fn run(arguments: &BenchArgs) -> ExitCode {
 
 fn measure(arguments: &BenchArgs) -> Result<bool, String> {
     let chosen = chosen(&arguments.only)?;
-    let stage = Stage::set(chosen.iter().any(|series| series.needs_python()))?;
+    // Before the build, which is a load of its own.
     let facts = machine::facts(arguments.runs);
+    let stage = Stage::set(chosen.iter().any(|series| series.needs_python()))?;
     let mut samples: Vec<Vec<f64>> = vec![Vec::new(); chosen.len()];
     say(&format!("{} rounds of {} programs", arguments.runs, chosen.iter().filter(|one| one.is_process()).count()));
     for round in 0..WARM_UP_ROUNDS + arguments.runs {

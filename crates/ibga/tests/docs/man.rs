@@ -67,8 +67,8 @@ fn config_page(names: &[String]) -> String {
              The first of ./ibga.toml, ~/.config/ibga/ibga.toml and /etc/ibga/ibga.toml is read, or the one that --config or \
              IBGA_CONFIG names.",
             "A setting at the top holds for all gateways, one in `[gateway.NAME]` for that gateway alone. An unknown key or an \
-             impossible value is told with its line before anything is done. The file has to belong to this user, root or one of \
-             trusted_owners, and nobody else may write it. `ibga init` writes the file of the section EXAMPLES.",
+             impossible value is told with its line before anything is done. The file has to belong to this user, root or a \
+             user in IBGA_TRUSTED_OWNERS, and nobody else may write it. `ibga init` writes the file of the section EXAMPLES.",
         ],
     );
     section(&mut roff, "SETTINGS");

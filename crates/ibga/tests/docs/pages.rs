@@ -26,8 +26,8 @@ pub(crate) fn settings() -> String {
          setting cannot stand in the file.\n\
          * **Secrets** stand in the environment, in `.env`, or in a file of their own that a variable ending in `_FILE` names. They \
          cannot stand in `ibga.toml`, and are never printed.\n\
-         * **Files that decide** (`.env`, `ibga.toml`) are believed only if they belong to this user, root or `trusted_owners` and \
-         nobody else may write them: `chmod go-w`. What `.env` holds is not handed to the agent.\n\
+         * **Files that decide** (`.env`, `ibga.toml`) are believed only if they belong to this user, root or one of \
+         `trusted_owners` (for `ibga.toml` itself as the environment names them), and nobody else may write them: `chmod go-w`. What `.env` holds is not handed to the agent.\n\
          * **Mistakes** are told all at once, with file, line and the nearest right name, and end the command with exit code 2 before \
          anything is done.\n\n{}",
         made_by(),

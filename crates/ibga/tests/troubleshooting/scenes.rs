@@ -1,7 +1,6 @@
 //! What goes wrong, each time for real: the binary is run into it, and what it printed is kept. Where that takes another user or
 //! another hour, the functions that make the message are asked instead.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,11 +11,14 @@ use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::secure_file::ReadError;
 use ibga_core::status_file::StatusFileError;
 use ibga_core::verdict::Expectations;
-use ibga_sim::{Config, Scenario};
+use ibga_sim::Scenario;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::common::{Desk, Gateway, Ran, set_mode};
 use crate::engine;
+
+/// The gateway's address where nobody sets another.
+const ADDRESS: &str = "127.0.0.1:4000";
 
 /// The name of a scene and all that was printed, with the defaults' paths, ports and times.
 type Scene = (String, String);
@@ -152,14 +154,6 @@ fn containers(scenes: &mut Vec<Scene>) {
 }
 
 fn gateways(scenes: &mut Vec<Scene>) {
-    let usual = |gateway: SocketAddr| gateway.to_string();
-    let mut probed = |scenario: Scenario, arguments: &[&str]| {
-        let (desk, gateway) = (Desk::new(), Gateway::start(Config { scenario, ..Config::default() }));
-        let ran = desk.check(gateway.address, &[&["--timeout", "1500ms"], arguments].concat());
-        let replaced = [(usual(gateway.address), "127.0.0.1:4000"), ("within 1.5 s".into(), "within 15.0 s")];
-        let replaced: Vec<(&str, &str)> = replaced.iter().map(|(found, shown)| (found.as_str(), *shown)).collect();
-        scenes.push((format!("{scenario} {arguments:?}"), round_skew(&told(&desk, &ran, &replaced))));
-    };
     for scenario in [
         Scenario::LoggedOut,
         Scenario::ApiSilent,
@@ -176,27 +170,47 @@ fn gateways(scenes: &mut Vec<Scene>) {
         Scenario::CompetingSession,
         Scenario::ClockSkewed,
     ] {
-        probed(scenario, &[]);
+        scenes.push((scenario.to_string(), probed(scenario, &[])));
     }
-    probed(Scenario::Ready, &["--expect-mode", "live"]);
-    probed(Scenario::Ready, &["--expect-account", "U7654321"]);
-
-    let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::ApiSilent));
-    let socket = desk.path("engine.sock");
-    engine::serve(&socket, "ibga", "running", "!!! IB Gateway is waiting for two-factor authentication !!!\n");
-    let port = gateway.address.port().to_string();
-    let mut check = desk.command(&["check", "--container", "ibga", "--port", &port, "--timeout", "500ms"]);
-    check.env("DOCKER_HOST", format!("unix://{}", socket.display()));
-    let ran = Ran::from(check.output().expect("starts"));
-    let replaced = [(usual(gateway.address), "127.0.0.1:4000"), ("within 0.5 s".into(), "within 15.0 s")];
-    let replaced: Vec<(&str, &str)> = replaced.iter().map(|(found, shown)| (found.as_str(), *shown)).collect();
-    scenes.push(("two factors".into(), told(&desk, &ran, &replaced)));
+    scenes.push(("another mode".into(), probed(Scenario::Ready, &["--expect-mode", "live"])));
+    scenes.push(("another account".into(), probed(Scenario::Ready, &["--expect-account", "U7654321"])));
+    scenes.push(("two factors".into(), two_factors()));
+    scenes.push(("locked".into(), locked()));
 
     let desk = Desk::new();
     let ran = desk.run(&["check", "--host", "gateway.invalid", "--container", "none", "--timeout", "5s"]);
     // A machine without a name server says it otherwise.
     let offline = [("Temporary failure in name resolution", "Name or service not known")];
     scenes.push(("no address".into(), told(&desk, &ran, &offline)));
+}
+
+fn probed(scenario: Scenario, arguments: &[&str]) -> String {
+    let (desk, gateway) = (Desk::new(), Gateway::playing(scenario));
+    let ran = desk.check(gateway.address, &[&["--timeout", "1500ms"], arguments].concat());
+    let address = gateway.address.to_string();
+    round_skew(&told(&desk, &ran, &[(&address, ADDRESS), ("within 1.5 s", "within 15.0 s")]))
+}
+
+fn two_factors() -> String {
+    let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::ApiSilent));
+    let socket = desk.path("engine.sock");
+    engine::serve(&socket, "ibga", "running", "!!! IB Gateway is waiting for two-factor authentication !!!\n");
+    let (address, port) = (gateway.address.to_string(), gateway.address.port().to_string());
+    let mut check = desk.command(&["check", "--container", "ibga", "--port", &port, "--timeout", "500ms"]);
+    check.env("DOCKER_HOST", format!("unix://{}", socket.display()));
+    let ran = Ran::from(check.output().expect("starts"));
+    told(&desk, &ran, &[(&address, ADDRESS), ("within 0.5 s", "within 15.0 s")])
+}
+
+/// Another process holds the lock for longer than anybody waits: the time limit, and two seconds for the container engine.
+fn locked() -> String {
+    let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::Ready));
+    let lock = std::fs::File::create(gateway.lock_file()).expect("a lock");
+    lock.lock().expect("held");
+    let ran = desk.check(gateway.address, &["--timeout", "200ms"]);
+    let (address, file) = (gateway.address.to_string(), gateway.lock_file().display().to_string());
+    let usual = [(address.as_str(), ADDRESS), (&file, "/tmp/ibga-127.0.0.1-4000.lock"), ("for 2s;", "for 17s;")];
+    told(&desk, &ran, &usual)
 }
 
 /// `clock is 119.4 s` and the like as `clock is 120.0 s`: how long the answer took has a part in it.
