@@ -1,5 +1,9 @@
 //! Work on the repository itself: `cargo xtask COMMAND`. Nothing here is part of the product.
 
+mod bench;
+
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Work on this repository
@@ -11,9 +15,13 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Task {}
+enum Task {
+    Bench(bench::BenchArgs),
+}
 
-fn main() {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {}
+    match cli.command {
+        Task::Bench(arguments) => bench::run(&arguments),
+    }
 }

@@ -1,9 +1,11 @@
 //! The commands: what a person or a scheduler types. This file holds the arguments and hands each command to its own file.
 
 mod check;
+mod completions;
 mod demo;
 mod doctor;
 mod init;
+mod offered;
 mod preflight;
 mod run;
 mod schedule;
@@ -15,7 +17,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use ibga_core::clock;
 use ibga_core::secure_file::{self, ReadError, Trust};
 
@@ -74,9 +76,10 @@ Examples:
   ibga init                                 write a commented ibga.toml
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
-  ibga run --refresh-status -- agent.py     start it only then
+  ibga run --refresh-status -- ./agent.py   start it only then
 
-Settings come from flags, the environment, .env and ibga.toml, in this order.
+Settings come from flags, the environment, .env and ibga.toml, in this order. `ibga COMMAND --help` tells more.
+
 Exit codes: 0 ready or go, 1 not ready or no-go, 2 wrong usage or configuration.
 Not affiliated with Interactive Brokers or with the ibga container project.";
 
@@ -99,24 +102,25 @@ enum Command {
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
     Init(init::InitArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 /// What every command takes.
 #[derive(Debug, Args, Clone)]
 struct CommonArgs {
-    /// Configuration file [default: ./ibga.toml, ~/.config/ibga/ibga.toml or /etc/ibga/ibga.toml]
-    #[arg(long, value_name = "FILE", help_heading = "Common")]
+    /// Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Common")]
     config: Option<String>,
-    /// Which gateway of the configuration [default: default]
+    /// Which gateway of the configuration [default: default, or the only one]
     #[arg(long, value_name = "NAME", help_heading = "Common")]
     gateway: Option<String>,
     /// Status file [default: /tmp/ibga-status.json]
-    #[arg(long, value_name = "PATH", help_heading = "Common")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Common")]
     status_file: Option<String>,
     /// Say nothing but faults; go by the exit code
     #[arg(short, long, conflicts_with = "verbose", help_heading = "Common")]
     quiet: bool,
-    /// Say how it came about
+    /// Say more: which settings count, how long each stage took
     #[arg(short, long, help_heading = "Common")]
     verbose: bool,
 }
@@ -127,8 +131,8 @@ struct ExpectArgs {
     /// Account that the login must hold (repeatable)
     #[arg(long = "expect-account", value_name = "ID", help_heading = "Expectations")]
     expect_accounts: Vec<String>,
-    /// Kind of account that the login must be
-    #[arg(long, value_name = "paper|live", help_heading = "Expectations")]
+    /// What the accounts of the login must be
+    #[arg(long, value_name = "paper|live", value_parser = offered::modes(), hide_possible_values = true, help_heading = "Expectations")]
     expect_mode: Option<String>,
 }
 
@@ -136,28 +140,28 @@ struct ExpectArgs {
 #[derive(Debug, Args, Clone)]
 struct ProbeArgs {
     /// Host of the gateway's API [default: 127.0.0.1]
-    #[arg(long, value_name = "HOST", help_heading = "Probe")]
+    #[arg(long, value_name = "HOST", value_hint = ValueHint::Hostname, help_heading = "Probe")]
     host: Option<String>,
     /// Port of the gateway's API [default: 4000]
     #[arg(long, value_name = "PORT", help_heading = "Probe")]
     port: Option<String>,
-    /// First of five API client ids to use [default: 99]
+    /// First of five API client ids to use, never one of the agent's [default: 99]
     #[arg(long, value_name = "ID", help_heading = "Probe")]
     client_id: Option<String>,
     /// The gateway's container [default: auto, the one that publishes the port]
-    #[arg(long, value_name = "NAME|auto|none", help_heading = "Probe")]
+    #[arg(long, value_name = "NAME|auto|none", value_parser = offered::containers(), hide_possible_values = true, help_heading = "Probe")]
     container: Option<String>,
-    /// Time limit of the whole probe; waiting for another one that is under way comes on top [default: 15s]
+    /// Longest time for the whole probe; waiting for another one comes on top [default: 15s]
     #[arg(long, value_name = "TIME", help_heading = "Probe")]
     timeout: Option<String>,
-    /// How long to wait for late notices [default: 50ms]
+    /// How long to wait for late notices after the last answer [default: 50ms]
     #[arg(long, value_name = "TIME", help_heading = "Probe")]
     settle: Option<String>,
-    /// A read-only API is only a warning
+    /// Let a read-only API, which refuses orders, pass with a warning
     #[arg(long, help_heading = "Probe")]
     allow_read_only: bool,
-    /// How the broker is proven [default: contract]
-    #[arg(long, value_name = "contract|off", help_heading = "Probe")]
+    /// The question that only the broker can answer; off asks none [default: contract]
+    #[arg(long, value_name = "contract|off", value_parser = offered::broker_probes(), hide_possible_values = true, help_heading = "Probe")]
     broker_probe: Option<String>,
 }
 
@@ -168,7 +172,7 @@ struct JudgeArgs {
     #[arg(long, value_name = "TIME", help_heading = "Judgement")]
     max_age: Option<String>,
     /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC", help_heading = "Judgement")]
+    #[arg(long, value_name = "MIC", value_parser = offered::exchanges(), hide_possible_values = true, help_heading = "Judgement")]
     exchange: Option<String>,
     /// Pass over market hours (nothing else)
     #[arg(long, help_heading = "Judgement")]
@@ -246,6 +250,11 @@ impl JudgeArgs {
     }
 }
 
+/// The commands with all their arguments and texts, from which the reference pages are made.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command that the arguments name and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
@@ -265,6 +274,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     exit.into()
 }

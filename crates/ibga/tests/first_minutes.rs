@@ -51,7 +51,8 @@ fn init_writes_a_file_that_is_believed_and_overwrites_nothing() {
         "{ran:?}"
     );
     assert!(desk.run(&["preflight", "-v"]).err.contains("at 127.0.0.1:4001"));
-    assert_eq!(desk.run(&["init", "nowhere/ibga.toml"]).code, Some(1));
+    let ran = desk.run(&["init", "nowhere/ibga.toml"]);
+    assert_eq!((ran.code, ran.err.contains("; create its folder: mkdir -p nowhere")), (Some(1), true), "{}", ran.err);
     let other = desk.path("other.toml");
     assert_eq!(desk.run(&["init", "other.toml"]).code, Some(0));
     set_mode(&other, 0o666);

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::preflight::MarketHours;
 use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, WindowArgs, settings};
 use crate::check::{self, Checked, Observer};
-use crate::output::{self, Output, untrusted};
+use crate::output::{self, Output, printable, untrusted};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -21,7 +21,11 @@ Examples:
   ibga check --port 4002 --expect-mode paper       stop a paper agent before a live login
   ibga check --container ibga --json | jq .cause   with the container checked by name
 
-Exit codes: 0 ready, 1 not ready (or the status file could not be written), 2 wrong usage or configuration.";
+The probe holds the API's own dialogue in one session: hello, accounts, order id, clock, whether orders are allowed, and one \
+question that only the broker can answer. Ready means able to trade. It places no order, and one probe runs at a time: whoever \
+comes meanwhile waits and takes over the result.
+
+Exit codes: 0 ready, 1 not ready or the status file could not be written, 2 wrong usage or configuration.";
 
 /// Probe the gateway, write the status file, print one line
 #[derive(Debug, Args)]
@@ -79,7 +83,7 @@ pub(super) fn exit(checked: &Checked) -> Exit {
 pub(super) fn tell(checked: &Checked, output: Output) {
     let more = checked.report.more.as_ref();
     if let Some(remedy) = more.and_then(|more| more.remedy.as_ref()) {
-        output.message(&format!("what to do: {}", untrusted(remedy)));
+        output.message(&format!("what to do: {}", printable(remedy)));
     }
     for warning in more.iter().flat_map(|more| &more.warnings) {
         output.message(&format!("warning: {}", untrusted(warning)));

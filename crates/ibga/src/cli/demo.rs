@@ -14,10 +14,14 @@ use crate::check::block_on;
 use crate::output;
 
 const AFTER_HELP: &str = "\
-It takes a few seconds, listens on a free port of this machine, and leaves nothing behind.
-Exit codes: 0, 1 if something came out otherwise than told.";
+Examples:
+  ibga demo      a gateway that is ready, loses its login and gets it back
 
-/// Show the whole story against a simulated gateway; no account needed
+It takes a few seconds, listens on a free port of this machine, and leaves nothing behind.
+
+Exit codes: 0 as told, 1 something came out otherwise than told, 2 wrong usage.";
+
+/// Show the whole story against a simulated gateway, without an account
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DemoArgs {}

@@ -5,22 +5,28 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::Exit;
 use crate::output;
 use crate::settings::EXAMPLE;
 
 const AFTER_HELP: &str = "\
-Every setting stands in it with its default, commented out.
-Exit codes: 0, 1 if nothing was written.";
+Examples:
+  ibga init                            ./ibga.toml, for what runs in this folder
+  ibga init ~/.config/ibga/ibga.toml   for everything that this user runs
+  ibga init /etc/ibga/ibga.toml        for all users
 
-/// Write a commented ibga.toml
+Every setting stands in it with its default, commented out. A file that is there is left as it is.
+
+Exit codes: 0 written, 1 nothing was written, 2 wrong usage.";
+
+/// Write a commented configuration file, ibga.toml
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct InitArgs {
     /// Where to write it
-    #[arg(default_value = "ibga.toml", value_name = "FILE")]
+    #[arg(default_value = "ibga.toml", value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: PathBuf,
 }
 
@@ -39,7 +45,12 @@ pub(super) fn run(arguments: &InitArgs) -> Exit {
             Exit::No
         }
         Err(fault) => {
-            output::fault(&format!("cannot write {path}: {fault}; name another file"));
+            let folder = arguments.file.parent().filter(|folder| !folder.exists());
+            let next = folder.map_or_else(
+                || "name another file".into(),
+                |folder| format!("create its folder: mkdir -p {}", folder.display()),
+            );
+            output::fault(&format!("cannot write {path}: {fault}; {next}"));
             Exit::No
         }
     }

@@ -17,9 +17,13 @@ use crate::settings::{Origin, Settings};
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga preflight && ./agent.py               better: ibga run -- ./agent.py
-  ibga preflight --force                     pass over market hours, nothing else
-  ibga preflight --json | jq '.reasons[].code'
+  ibga preflight && ./agent.py                   better: ibga run -- ./agent.py
+  ibga preflight --force                         pass over market hours, nothing else
+  ibga preflight --json | jq '.reasons[].code'   why not, for a program
+
+It opens no socket, only the status file that `ibga check` wrote. An agent may start if that file could be written by nobody else, \
+speaks of this gateway, is young enough and says ready, if the login is the expected one, and if the exchange is open. Whatever \
+cannot be judged is a no, and every reason is told.
 
 Exit codes: 0 go, 1 no-go, 2 wrong usage or configuration.";
 

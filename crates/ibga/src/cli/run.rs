@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use ibga_core::account::{AccountId, Mode};
 use ibga_core::report::Report;
 use ibga_core::status_file::StatusFileError;
@@ -18,16 +18,17 @@ use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga run -- ./agent.py --symbol 700               start it if the status file says go
-  ibga run --refresh-status -- ./agent.py           probe first, in the same process
-  ibga run --expect-mode paper --force -- ./agent.py
-  ibga run --window 09:30-09:45 -- ./agent.py       for a scheduler: at another hour, or on a holiday, it starts nothing
+  ibga run -- ./agent.py --symbol 700                  start it if the status file says go
+  ibga run --refresh-status -- ./agent.py              probe first, in the same process
+  ibga run --expect-mode paper --force -- ./agent.py   never live, at any hour
+  ibga run --window 09:30-09:45 -- ./agent.py          for a scheduler: starts nothing at other hours or on holidays
 
 On a go this process becomes the command: signals, standard input, terminal and exit code are its own. It finds \
 IBGA_STATUS_FILE, IBGA_GATEWAY, IBGA_ACCOUNTS (commas between) and IBGA_MODE in its environment.
+
 Exit codes: the command's own; 0 outside its windows, 1 no-go, 2 wrong usage or configuration, 126 not executable, 127 not found.";
 
-/// Start an agent only when all is well
+/// Start an agent, but only if the gateway is ready and the market open
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct RunArgs {
@@ -48,7 +49,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     common: CommonArgs,
     /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 

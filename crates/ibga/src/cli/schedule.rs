@@ -21,14 +21,15 @@ use crate::settings::{GatewayName, Settings};
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga schedule next --days 3                              what will happen when, in both zones
-  ibga schedule crontab --install -- ./agent.py            lines for cron, in this machine's zone
-  sudo ibga schedule systemd --install --user trader -- /home/trader/agent.py
+  ibga schedule next --days 3                       what will happen when, in both zones
+  ibga schedule crontab --install -- ./agent.py     lines for cron, in this machine's zone
+  ibga schedule systemd --install -- ./agent.py     units for systemd, in the exchange's zone
 
-The plan is the exchange's unless agent_times, check_times or sunday_check_times say otherwise (ibga.toml, environment): the agent
-at each start of trading; checks 90 minutes before the open, 5 minutes before the agent, hourly while the exchange trades, and on
-Sundays, when the weekly login ends. Holidays and the afternoons of half days are left out.
-Exit codes: 0, 1 if something could not be installed, 2 wrong usage or configuration.";
+The plan is the exchange's unless agent_times, check_times or sunday_check_times say otherwise (ibga.toml, environment): \
+the agent at each start of trading; checks 90 minutes before the open, 5 minutes before the agent, hourly while the \
+exchange trades, and on Sundays, when the weekly login ends. Holidays and the afternoons of half days are left out.
+
+Exit codes: 0 done, 1 something could not be installed, 2 wrong usage or configuration.";
 
 /// Show the schedule of checks and agent runs, or write it for cron or systemd
 #[derive(Debug, Args)]
@@ -45,8 +46,17 @@ enum ScheduleCommand {
     Systemd(systemd::SystemdArgs),
 }
 
+const NEXT_AFTER_HELP: &str = "\
+Examples:
+  ibga schedule next                             today and tomorrow
+  ibga schedule next --days 7 --exchange XHKG    a week
+  ibga schedule next --json | jq -r '.events[] | select(.event == \"agent\").local_time'
+
+Exit codes: 0 shown, 2 wrong usage or configuration.";
+
 /// Show what will happen when, with IBKR's resets and the end of the weekly login between
 #[derive(Debug, Args)]
+#[command(after_help = NEXT_AFTER_HELP)]
 struct NextArgs {
     /// How many days to look ahead
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=i64::from(DAYS_MAX)))]

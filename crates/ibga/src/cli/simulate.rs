@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use ibga_core::account::AccountId;
 use ibga_sim::{Config, Proxy, Scenario, Simulator};
 use jiff::SignedDuration;
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::Exit;
+use super::{Exit, offered};
 use crate::output;
 
 const AFTER_HELP: &str = "\
@@ -26,10 +26,10 @@ Examples:
   ibga simulate --scenario broker_link_down --server-version 222
   ibga simulate --list                                       all scenarios
 
-One JSON object per event goes to standard output; the first, `listening`, before any client can come.
-It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output to it and \
+One JSON object per event goes to standard output; the first, `listening`, before any client can come. It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output to it and \
 ends with its exit code. The command finds IBKR_HOST and IBKR_PORT in its environment, and an IBGA_STATUS_FILE of its own.
-Exit codes: 0, 1 if it cannot listen, 2 wrong usage; else the command's own, 126 or 127.";
+
+Exit codes: 0 interrupted or listed, 1 cannot listen, 2 wrong usage; with a command its own, 126 not executable, 127 not found.";
 
 /// Simulate a gateway, healthy or with a fault
 #[derive(Debug, Args)]
@@ -42,10 +42,10 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
     /// What the gateway does (--list shows them)
-    #[arg(long, default_value = "ready", value_name = "NAME")]
+    #[arg(long, default_value = "ready", value_name = "NAME", value_parser = offered::scenarios(), hide_possible_values = true)]
     scenario: Scenario,
     /// What stands before the gateway's own port: none, socat, docker or the ibga container's (`ibga_socat`)
-    #[arg(long, default_value = "none", value_name = "NAME")]
+    #[arg(long, default_value = "none", value_name = "NAME", value_parser = offered::proxies(), hide_possible_values = true)]
     proxy: Proxy,
     /// List the scenarios and end
     #[arg(long)]
@@ -72,7 +72,7 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
     /// A command to run against the gateway
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::accounts;
 use super::preflight::{HereAndNow, Judged, MarketHours, here_and_now, judge, pretty};
-use super::{CommonArgs, Exit, ExpectArgs, settings};
+use super::{CommonArgs, Exit, ExpectArgs, offered, settings};
 use crate::check::log_lines;
 use crate::output::{Paint, printable, untrusted, wrapped};
 use crate::settings::Settings;
@@ -32,13 +32,15 @@ Examples:
   ibga status --logs              with the last lines of the container's log
   ibga status --show-accounts     with account ids in full
 
-Exit codes: 0, 1 if there is no status file or none that can be trusted, 2 wrong usage or configuration.";
+It reads the status file and probes nothing; `ibga check` brings the file up to date.
 
-/// Show the status to a person
+Exit codes: 0 shown, 1 no status file or none that can be trusted, 2 wrong usage or configuration.";
+
+/// Show the status: stages, age, what to do, next trading session
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct StatusArgs {
-    /// Print JSON
+    /// Print one JSON object instead of the page
     #[arg(long)]
     json: bool,
     /// Show account ids in full
@@ -51,10 +53,10 @@ pub(super) struct StatusArgs {
     #[arg(long, value_name = "TIME")]
     max_age: Option<String>,
     /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC")]
+    #[arg(long, value_name = "MIC", value_parser = offered::exchanges(), hide_possible_values = true)]
     exchange: Option<String>,
     /// The gateway's container, for --logs [default: auto]
-    #[arg(long, value_name = "NAME|auto")]
+    #[arg(long, value_name = "NAME|auto", value_parser = offered::containers(), hide_possible_values = true)]
     container: Option<String>,
     #[command(flatten)]
     expect: ExpectArgs,

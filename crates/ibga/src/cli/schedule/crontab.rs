@@ -14,13 +14,15 @@ use crate::schedule::crontab::{block, with_block};
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga schedule crontab                                print the checks' lines
-  ibga schedule crontab --install -- ./agent.py        put them into this user's crontab, with the agent's
-  ibga schedule crontab --remove                       take them out again
+  ibga schedule crontab                             print the lines of the checks
+  ibga schedule crontab --install -- ./agent.py     put them and the agent's into this user's crontab
+  ibga schedule crontab --remove                    take them out again
 
-Type it in the folder, and as the user, in which the jobs shall run. Installing again replaces the block of the same gateway and
-nothing else. Where the zones of host and exchange drift apart within the year, each time has a line for each distance; only the
-one inside its window starts anything.";
+Type it in the folder, and as the user, in which the jobs shall run. Installing again replaces the block of the same \
+gateway and nothing else. Where the zones of host and exchange drift apart within the year, each time has a line for each \
+distance; only the one inside its window starts anything.
+
+Exit codes: 0 done, 1 cron did not take it, 2 wrong usage or configuration.";
 
 /// Write the schedule as lines of a crontab
 #[derive(Debug, Args)]

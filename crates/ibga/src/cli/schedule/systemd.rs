@@ -16,12 +16,15 @@ use crate::settings::Settings;
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga schedule systemd -- ./agent.py                          print the units of this user
-  ibga schedule systemd --install -- ./agent.py                install and start them
+  ibga schedule systemd -- ./agent.py               print the units of this user
+  ibga schedule systemd --install -- ./agent.py     install and start them
   sudo ibga schedule systemd --install --user trader -- /home/trader/agent.py
 
-As root the units are the system's, for anybody else this user's own (let them run without a login: `loginctl enable-linger`).
-Timers name the exchange's zone, so that this machine's own does not matter. Only files made by this command are replaced.";
+As root the units are the system's, for anybody else this user's own (let them run without a login: `loginctl \
+enable-linger`). Timers name the exchange's zone, so that this machine's own does not matter. Only files made by this \
+command are replaced.
+
+Exit codes: 0 done, 1 something was not installed or not started, 2 wrong usage or configuration.";
 
 /// Write the schedule as systemd units
 #[derive(Debug, Args)]
