@@ -154,15 +154,25 @@ struct ProbeArgs {
     broker_probe: Option<String>,
 }
 
+/// The exchanges whose hours count.
+#[derive(Debug, Args, Clone)]
+struct MarketArgs {
+    /// Exchange whose hours count (repeatable) [default: XHKG]
+    #[arg(long = "exchange", value_name = "MIC|stock_connect", help_heading = "Judgement")]
+    exchanges: Vec<String>,
+    /// Of several exchanges: all have to be open at once, or any is enough [default: all]
+    #[arg(long, value_name = "any|all", help_heading = "Judgement")]
+    exchange_rule: Option<String>,
+}
+
 /// How the status is judged.
 #[derive(Debug, Args, Clone)]
 struct JudgeArgs {
     /// Age from which on a status is stale [default: 10m]
     #[arg(long, value_name = "TIME", help_heading = "Judgement")]
     max_age: Option<String>,
-    /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC", help_heading = "Judgement")]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     /// Pass over market hours (nothing else)
     #[arg(long, help_heading = "Judgement")]
     force: bool,
@@ -207,10 +217,17 @@ impl ProbeArgs {
     }
 }
 
+impl MarketArgs {
+    fn add_to(&self, flags: &mut Flags) {
+        flags.exchanges.clone_from(&self.exchanges);
+        flags.exchange_rule.clone_from(&self.exchange_rule);
+    }
+}
+
 impl JudgeArgs {
     fn add_to(&self, flags: &mut Flags) {
         flags.max_age.clone_from(&self.max_age);
-        flags.exchange.clone_from(&self.exchange);
+        self.market.add_to(flags);
     }
 }
 

@@ -3,11 +3,13 @@
 //! * [`cli`]: the commands, one file each.
 //! * [`settings`]: flags, environment, `.env` and `ibga.toml`, read once into typed values.
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
+//! * `market`: the calendars with the operator's overrides.
 //! * [`docker`]: the container engine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
 
 pub mod check;
 pub mod cli;
 pub mod docker;
 pub mod lock;
+mod market;
 pub mod output;
 pub mod settings;
