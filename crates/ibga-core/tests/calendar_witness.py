@@ -18,14 +18,14 @@ import holidays
 
 YEARS = range(2024, 2028)
 
-# The last year that exchange_calendars holds; past it the package ends or, for HK, goes on with rules alone.
+# The last year that exchange_calendars holds, where it ends before the tables do.
 LAST_YEAR = {"XSHG": 2026, "XSES": 2026}
 
-# What exchange_calendars calls an exchange, and what holidays does.
+# The exchanges that go by another name there, in exchange_calendars and in holidays.
 THERE = {"XNAS": "XNYS", "XSHE": "XSHG"}
 NAMES = {"XTKS": "JPX", "XNAS": "XNYS", "XSHE": "XSHG"}
 
-# How far a half day of holidays is one for us, and its close.
+# What neither package has of Singapore, in wall time.
 SINGAPORE_HALF_DAY = time(12, 0)
 SINGAPORE_LUNCH = (time(12, 0), time(13, 0))
 
@@ -33,6 +33,7 @@ NO_LUNCH = "exchange_calendars has no lunch break for Singapore, which has one s
 NO_HALF_DAYS = "exchange_calendars has no half days for Singapore; holidays has them"
 NOT_THERE = "exchange_calendars ends with 2026 for Singapore; holidays goes on"
 AUCTION = "exchange_calendars closes Sydney's half days at 14:10, the time of the closing auction; trading ends 14:00"
+# Each difference that is allowed, with its reason. One that is not met any more is a difference too.
 ALLOWED = [NO_LUNCH, NO_HALF_DAYS, NOT_THERE, AUCTION]
 
 
