@@ -277,16 +277,30 @@ impl Calendar {
         Around {
             exchange: self.exchange,
             data: known_date.map_or(DataQuality::Unknown, |date| self.quality(date.year())),
-            overrides: date.zip(last).map(|(first, last)| self.overrides_between(first, last)).unwrap_or_default(),
+            overrides: date
+                .zip(last)
+                .map(|(first, last)| self.overrides_between(first, last).collect())
+                .unwrap_or_default(),
             today,
             next,
         }
     }
 
-    /// The lines of the override that have a say on the dates from the first to the last.
-    fn overrides_between(&self, first: Date, last: Date) -> Vec<Override> {
-        let changes = self.table().into_iter().flat_map(|table| table.changes_between(first, last));
-        changes.map(|change| Override::new(&self.override_file, change)).collect()
+    /// The lines of an override that have a say on any date of the calendar.
+    pub fn overrides(&self) -> impl Iterator<Item = Override> {
+        let coverage = self.coverage();
+        coverage.into_iter().flat_map(|coverage| self.overrides_between(coverage.first, coverage.last))
+    }
+
+    /// The lines of an override that have a say on a local date.
+    pub fn overrides_on(&self, date: Date) -> impl Iterator<Item = Override> {
+        self.overrides_between(date, date)
+    }
+
+    /// The lines of an override that have a say on the dates from the first to the last.
+    fn overrides_between(&self, first: Date, last: Date) -> impl Iterator<Item = Override> {
+        let changes = self.table().into_iter().flat_map(move |table| table.changes_between(first, last));
+        changes.map(|change| Override::new(&self.override_file, change))
     }
 
     /// The first trading session after a date; `None` if the table ends before it.

@@ -1,5 +1,6 @@
 //! The commands: what a person or a scheduler types. This file holds the arguments and hands each command to its own file.
 
+mod calendar;
 mod check;
 mod demo;
 mod init;
@@ -89,6 +90,7 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     Run(run::RunArgs),
     Status(status::StatusArgs),
+    Calendar(calendar::CalendarArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     Init(init::InitArgs),
@@ -245,6 +247,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),

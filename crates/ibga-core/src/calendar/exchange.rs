@@ -41,10 +41,15 @@ tables!(XHKG, XNYS, XTKS, XSHG, XSES, XASX, XLON, XETR);
 pub(super) static BUNDLED: [Bundled; 10] = [
     Bundled { mic: "XHKG", name: "Stock Exchange of Hong Kong", aliases: &["SEHK"], table: &XHKG },
     Bundled { mic: "XNYS", name: "New York Stock Exchange", aliases: &["NYSE"], table: &XNYS },
-    Bundled { mic: "XNAS", name: "Nasdaq", aliases: &["NASDAQ"], table: &XNYS },
+    Bundled { mic: "XNAS", name: "Nasdaq, with the days of XNYS", aliases: &["NASDAQ"], table: &XNYS },
     Bundled { mic: "XTKS", name: "Tokyo Stock Exchange", aliases: &["TSEJ"], table: &XTKS },
     Bundled { mic: "XSHG", name: "Shanghai Stock Exchange", aliases: &["SEHKNTL"], table: &XSHG },
-    Bundled { mic: "XSHE", name: "Shenzhen Stock Exchange", aliases: &["SEHKSZSE"], table: &XSHG },
+    Bundled {
+        mic: "XSHE",
+        name: "Shenzhen Stock Exchange, with the days of XSHG",
+        aliases: &["SEHKSZSE"],
+        table: &XSHG,
+    },
     Bundled { mic: "XSES", name: "Singapore Exchange", aliases: &["SGX"], table: &XSES },
     Bundled { mic: "XASX", name: "Australian Securities Exchange", aliases: &["ASX"], table: &XASX },
     Bundled { mic: "XLON", name: "London Stock Exchange", aliases: &["LSE"], table: &XLON },

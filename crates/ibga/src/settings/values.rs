@@ -368,7 +368,7 @@ pub(super) fn exchange(text: &str) -> Result<ExchangeWord, Fault> {
             None if is_connect => format!("did you mean {STOCK_CONNECT}?"),
             None => {
                 let mics: Vec<&str> = Exchange::known().map(Exchange::mic).collect();
-                format!("use {} or {STOCK_CONNECT}", mics.join(", "))
+                format!("use one of {}, or {STOCK_CONNECT}", mics.join(", "))
             }
         };
         Fault::UnknownExchange { shown: shown(text), hint }
@@ -728,7 +728,7 @@ mod tests {
         let exchange_no = |text: &str| {
             format!(
                 "unknown exchange `{text}`; \
-                 use XHKG, XNYS, XNAS, XTKS, XSHG, XSHE, XSES, XASX, XLON, XETR or stock_connect"
+                 use one of XHKG, XNYS, XNAS, XTKS, XSHG, XSHE, XSES, XASX, XLON, XETR, or stock_connect"
             )
         };
         assert_table(
