@@ -17,6 +17,7 @@ macro_rules! test_data {
 }
 
 mod every_minute;
+mod markets;
 mod overrides;
 
 /// The head of `vectors.csv` defines its columns and the rules of the boundaries.
