@@ -11,15 +11,17 @@ import re
 import sys
 from collections import Counter
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import holidays
 
-YEARS = range(2024, 2028)
-
 # The last year that exchange_calendars holds, where it ends before the tables do.
 LAST_YEAR = {"XSHG": 2026, "XSES": 2026}
+
+# The last year that anybody may ask for.
+HORIZON = 2035
 
 # The exchanges that go by another name there, in exchange_calendars and in holidays.
 THERE = {"XNAS": "XNYS", "XSHE": "XSHG"}
@@ -37,12 +39,14 @@ AUCTION = "exchange_calendars closes Sydney's half days at 14:10, the time of th
 ALLOWED = [NO_LUNCH, NO_HALF_DAYS, NOT_THERE, AUCTION]
 
 
-def calendar(mic):
-    return exchange_calendars.get_calendar(THERE.get(mic, mic), start="2023-12-20", end=f"{last_year(mic)}-12-31")
+@cache
+def calendar(name):
+    return exchange_calendars.get_calendar(name, start="2020-01-01", end=f"{LAST_YEAR.get(name, HORIZON)}-12-31")
 
 
-def last_year(mic):
-    return LAST_YEAR.get(THERE.get(mic, mic), YEARS[-1])
+def is_held(mic, year):
+    """Whether exchange_calendars holds the year."""
+    return year <= LAST_YEAR.get(THERE.get(mic, mic), HORIZON)
 
 
 def sessions(mic, year):
@@ -51,7 +55,7 @@ def sessions(mic, year):
     def instant(value):
         return None if str(value) == "NaT" else value.to_pydatetime().astimezone(timezone.utc)
 
-    schedule = calendar(mic).schedule.loc[f"{year}-01-01" : f"{year}-12-31"]
+    schedule = calendar(THERE.get(mic, mic)).schedule.loc[f"{year}-01-01" : f"{year}-12-31"]
     columns = ["open", "break_start", "break_end", "close"]
     return {row[0].date(): tuple(instant(value) for value in row[1:]) for row in schedule[columns].itertuples()}
 
@@ -80,7 +84,7 @@ def expected(mic, year, used):
     """What the packages expect of a year, the allowed differences made good; None if neither knows the year."""
     if mic == "XSES":
         return expected_of_singapore(year, used)
-    if year > last_year(mic):
+    if not is_held(mic, year):
         return None
     rows = sessions(mic, year)
     if mic == "XASX":
@@ -99,7 +103,7 @@ def expected_of_singapore(year, used):
     def utc(day, wall):
         return datetime.combine(day, wall, zone).astimezone(timezone.utc)
 
-    if year > last_year("XSES"):
+    if not is_held("XSES", year):
         closed = {day for day, (_, is_half) in named.items() if not is_half}
         rows = {
             day: (utc(day, time(9, 0)), None, None, utc(day, time(17, 0)))
@@ -140,8 +144,10 @@ def told(session):
 
 def compare(lines):
     differences, compared, used = [], Counter(), Counter()
-    for mic, years in read_tables(lines).items():
-        for year in YEARS:
+    tables = read_tables(lines)
+    all_years = sorted({year for years in tables.values() for year in years})
+    for mic, years in tables.items():
+        for year in all_years:
             here = years.get(year)
             there = expected(mic, year, used)
             if here is None or there is None:
@@ -185,7 +191,7 @@ def draft(mic, year):
     if rows is None:
         print(f"# exchange_calendars ends before {year}, and holidays guesses: wait for the notice of the exchange")
         return 1
-    zone = ZoneInfo(calendar(mic).tz.key)
+    zone = ZoneInfo(calendar(THERE.get(mic, mic)).tz.key)
     closes = {day: row[3].astimezone(zone).time() for day, row in rows.items()}
     # A close that is rare is an early one; hours that change within a year are not.
     counts = Counter(closes.values())

@@ -71,6 +71,7 @@ Examples:
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- agent.py     start it only then
+  ibga calendar --month 2026-12             when does the exchange trade?
 
 Settings come from flags, the environment, .env and ibga.toml, in this order.
 Exit codes: 0 ready or go, 1 not ready or no-go, 2 wrong usage or configuration.

@@ -459,18 +459,22 @@ impl Reader<'_> {
             self.problems.push(Problem::of_value(&names::EXCHANGE, place, Fault::StockConnectAlone));
             return Err(Reported);
         }
-        if has_stock_connect && rule.value == Combination::Any {
+        // A rule for other exchanges may stand in a weaker source.
+        let is_meant = rule.place.origin() <= place.origin();
+        if has_stock_connect && is_meant && rule.value == Combination::Any {
             self.problems.push(Problem::of_value(&names::EXCHANGE_RULE, rule.place, Fault::StockConnectRule));
             return Err(Reported);
         }
-        let exchanges = if has_stock_connect {
-            vec![Exchange::XSHG, Exchange::XHKG]
-        } else if words.is_empty() {
-            vec![Exchange::XHKG]
+        let value = if has_stock_connect {
+            MarketChoice { exchanges: vec![Exchange::XSHG, Exchange::XHKG], combination: Combination::All }
         } else {
-            words.into_iter().filter_map(ExchangeWord::exchange).collect()
+            let mut exchanges: Vec<Exchange> = words.into_iter().filter_map(ExchangeWord::exchange).collect();
+            if exchanges.is_empty() {
+                exchanges.push(Exchange::XHKG);
+            }
+            MarketChoice { exchanges, combination: rule.value }
         };
-        Ok(Sourced { value: MarketChoice { exchanges, combination: rule.value }, place })
+        Ok(Sourced { value, place })
     }
 
     /// The user ids of the trusted owners. Names are looked up among the users of this machine.

@@ -137,7 +137,8 @@ pub(super) fn judge(
 impl Judged {
     /// What the market does, in words.
     pub(super) fn market(&self) -> String {
-        printable(&gate::market_text(&self.moment))
+        let text = std::iter::once(gate::market_text(&self.moment)).chain(gate::market_warnings(&self.moment));
+        printable(&text.collect::<Vec<_>>().join("; "))
     }
 
     /// What to do. A report that cannot be believed has no say in it.

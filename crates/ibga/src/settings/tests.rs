@@ -353,6 +353,10 @@ fn markets_of_several_exchanges() {
     ] {
         assert_eq!(market(toml), expected, "{toml}");
     }
+    // The rule of the file is meant for the exchanges of the file.
+    let world = World::new().with_file("ibga.toml", "exchange = \"XHKG,XNYS\"\nexchange_rule = \"any\"");
+    let world = world.with_variable("IBGA_EXCHANGE", "stock_connect");
+    assert_eq!(world.settings().market.value.combination, Combination::All);
     for (toml, expected) in [
         (
             "exchange = [\"stock_connect\", \"XNYS\"]",
