@@ -63,8 +63,13 @@ fn several(market: &MarketMoment) -> String {
         }
         (_, Combination::Any) => texts(&mut members.iter()),
         (_, Combination::All) => {
-            let next = edge(market, "are next open together", market.next_open)
-                .unwrap_or_else(|| "are not open together as far as is known".into());
+            let next = edge(market, "are next open together", market.next_open).unwrap_or_else(|| {
+                if members.iter().any(|member| member.moment.phase == Phase::Unknown) {
+                    "are not open together as far as is known".into()
+                } else {
+                    "are not open together in the next weeks: with exchange_rule any, one of them is enough".into()
+                }
+            });
             format!("{}; {} {next}", texts(&mut members.iter().filter(is_open(false))), names(market))
         }
     }
@@ -166,6 +171,12 @@ mod tests {
         ] {
             assert_eq!(text(&["XSHG", "XHKG"], Combination::All, instant, ""), expected);
         }
+        assert_eq!(
+            text(&["XHKG", "XTKS", "XNYS"], Combination::All, "2026-11-23T15:00:00Z", ""),
+            "XHKG has closed for today, opens Tue 24 Nov 09:30 +08:00; \
+             XTKS is not open yet, opens 09:00 +09:00; \
+             XHKG, XTKS and XNYS are not open together in the next weeks: with exchange_rule any, one of them is enough"
+        );
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use super::*;
 
-const FIRST: &str = "2025-07-01T00:00:00Z";
-const END: &str = "2027-07-01T00:00:00Z";
+const FIRST: &str = "2024-12-30T00:00:00Z";
+/// Shanghai's data ends with the session before.
+const END: &str = "2027-01-01T00:00:00Z";
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// The edges of one kind, and how many of them lie behind.
@@ -58,7 +59,7 @@ fn check(mic: &str) {
     );
     let mut session_opens = Edges::new(recorded.values().map(|(open, _, _)| *open));
     let mut session_closes = Edges::new(recorded.values().map(|(_, _, close)| *close));
-    // A half day is one that closes at another hour of the clock than its neighbours of the same month.
+    // Half days are recorded twice: by name of the day, and by a session that closes before the regular hour.
     let wall_close = |date: Date| recorded.get(&date).map(|(_, _, close)| zone.to_datetime(*close).time());
     let half_days: Vec<Date> = half_days(exchange).collect();
 
