@@ -16,6 +16,9 @@ _ibga() {
             ",$1")
                 cmd="ibga"
                 ;;
+            ibga,calendar)
+                cmd="ibga__subcmd__calendar"
+                ;;
             ibga,check)
                 cmd="ibga__subcmd__check"
                 ;;
@@ -48,6 +51,9 @@ _ibga() {
                 ;;
             ibga,status)
                 cmd="ibga__subcmd__status"
+                ;;
+            ibga__subcmd__help,calendar)
+                cmd="ibga__subcmd__help__subcmd__calendar"
                 ;;
             ibga__subcmd__help,check)
                 cmd="ibga__subcmd__help__subcmd__check"
@@ -122,7 +128,7 @@ _ibga() {
 
     case "${cmd}" in
         ibga)
-            opts="-h -V --help --version check preflight run status schedule simulate demo doctor init completions help"
+            opts="-h -V --help --version check preflight run status calendar schedule simulate demo doctor init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -135,8 +141,64 @@ _ibga() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ibga__subcmd__calendar)
+            opts="-q -v -h --at --month --list --json --config --gateway --status-file --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --month)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --gateway)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ibga__subcmd__check)
-            opts="-q -v -h --json --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --expect-account --expect-mode --window --exchange --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --json --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --expect-account --expect-mode --window --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -183,7 +245,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -344,8 +410,22 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__help)
-            opts="check preflight run status schedule simulate demo doctor init completions help"
+            opts="check preflight run status calendar schedule simulate demo doctor init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__calendar)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -568,7 +648,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__preflight)
-            opts="-q -v -h --json --max-age --exchange --force --expect-account --expect-mode --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --json --max-age --exchange --exchange-rule --force --expect-account --expect-mode --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,7 +659,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -W "XHKG" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --expect-account)
@@ -632,7 +716,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__run)
-            opts="-q -v -h --refresh-status --skip-preflight --max-age --exchange --force --expect-account --expect-mode --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --window --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --refresh-status --skip-preflight --max-age --exchange --exchange-rule --force --expect-account --expect-mode --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --window --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -643,7 +727,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -W "XHKG" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --expect-account)
@@ -742,7 +830,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__schedule__subcmd__crontab)
-            opts="-q -v -h --install --remove --host-zone --exchange --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --install --remove --host-zone --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -753,7 +841,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -868,7 +960,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__schedule__subcmd__next)
-            opts="-q -v -h --days --json --exchange --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --days --json --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -879,7 +971,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -924,7 +1020,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__schedule__subcmd__systemd)
-            opts="-q -v -h --install --folder --user --exchange --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --install --folder --user --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -939,7 +1035,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1042,7 +1142,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__status)
-            opts="-q -v -h --json --show-accounts --logs --max-age --exchange --container --expect-account --expect-mode --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --json --show-accounts --logs --max-age --exchange --exchange-rule --container --expect-account --expect-mode --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1053,7 +1153,11 @@ _ibga() {
                     return 0
                     ;;
                 --exchange)
-                    COMPREPLY=($(compgen -W "XHKG" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --container)

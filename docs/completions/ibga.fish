@@ -30,6 +30,7 @@ complete -c ibga -n "__fish_ibga_needs_command" -f -a "check" -d 'Probe the gate
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "simulate" -d 'Simulate a gateway, healthy or with a fault'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
@@ -50,7 +51,19 @@ complete -c ibga -n "__fish_ibga_using_subcommand check" -l expect-account -d 'A
 complete -c ibga -n "__fish_ibga_using_subcommand check" -l expect-mode -d 'What the accounts of the login must be' -r -f -a "paper\t''
 live\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand check" -l window -d 'Start nothing outside this span of the exchange\'s wall clock: HH:MM-HH:MM on trading days, `sun HH:MM-HH:MM`, or `daily HH:MM-HH:MM` (repeatable)' -r
-complete -c ibga -n "__fish_ibga_using_subcommand check" -l exchange -d 'Exchange whose wall clock the windows go by [default: XHKG]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand check" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand check" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand check" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand check" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand check" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
@@ -60,7 +73,19 @@ complete -c ibga -n "__fish_ibga_using_subcommand check" -s q -l quiet -d 'Say n
 complete -c ibga -n "__fish_ibga_using_subcommand check" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand check" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand preflight" -l max-age -d 'Age from which on a status is stale [default: 10m]' -r
-complete -c ibga -n "__fish_ibga_using_subcommand preflight" -l exchange -d 'Exchange whose hours count [default: XHKG]' -r -f -a "XHKG\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand preflight" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand preflight" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand preflight" -l expect-account -d 'Account that the login must hold (repeatable)' -r
 complete -c ibga -n "__fish_ibga_using_subcommand preflight" -l expect-mode -d 'What the accounts of the login must be' -r -f -a "paper\t''
 live\t''"
@@ -73,7 +98,19 @@ complete -c ibga -n "__fish_ibga_using_subcommand preflight" -s q -l quiet -d 'S
 complete -c ibga -n "__fish_ibga_using_subcommand preflight" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand preflight" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l max-age -d 'Age from which on a status is stale [default: 10m]' -r
-complete -c ibga -n "__fish_ibga_using_subcommand run" -l exchange -d 'Exchange whose hours count [default: XHKG]' -r -f -a "XHKG\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand run" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand run" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l expect-account -d 'Account that the login must hold (repeatable)' -r
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l expect-mode -d 'What the accounts of the login must be' -r -f -a "paper\t''
 live\t''"
@@ -98,7 +135,19 @@ complete -c ibga -n "__fish_ibga_using_subcommand run" -s q -l quiet -d 'Say not
 complete -c ibga -n "__fish_ibga_using_subcommand run" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -l max-age -d 'Age from which on a status is stale [default: 10m]' -r
-complete -c ibga -n "__fish_ibga_using_subcommand status" -l exchange -d 'Exchange whose hours count [default: XHKG]' -r -f -a "XHKG\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand status" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand status" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand status" -l container -d 'The gateway\'s container, for --logs [default: auto]' -r -f -a "auto\t'the one that publishes the port'
 none\t'ask no container engine'"
 complete -c ibga -n "__fish_ibga_using_subcommand status" -l expect-account -d 'Account that the login must hold (repeatable)' -r
@@ -113,13 +162,35 @@ complete -c ibga -n "__fish_ibga_using_subcommand status" -l logs -d 'Show the l
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l at -d 'An instant to look at [default: now]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l month -d 'Draw a month, such as 2026-12' -r
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l list -d 'List the years that are known, of every exchange unless some are named'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l json -d 'Print JSON: an object for one exchange, an array for several'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "next" -d 'Show what will happen when, with IBKR\'s resets and the end of the weekly login between'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "systemd" -d 'Write the schedule as systemd units'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l days -d 'How many days to look ahead' -r
-complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l exchange -d 'Exchange whose hours count [default: XHKG]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
@@ -128,7 +199,19 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l host-zone -d 'The zone that cron goes by [default: that of /etc/localtime]' -r
-complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l exchange -d 'Exchange whose hours count [default: XHKG]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
@@ -139,7 +222,19 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l folder -d 'Folder to install to, without starting anything [default: systemd\'s own]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l user -d 'User that the system\'s units run as [default: root]' -r
-complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l exchange -d 'Exchange whose hours count [default: XHKG]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
@@ -251,17 +346,18 @@ complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s v -l verbose -d 'Sa
 complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand init" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate a gateway, healthy or with a fault'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status schedule simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate a gateway, healthy or with a fault'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "next" -d 'Show what will happen when, with IBKR\'s resets and the end of the weekly login between'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "systemd" -d 'Write the schedule as systemd units'

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::calendar::{self, Calendar, Exchange};
 use ibga_core::clock::{self, Stopwatch};
 use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::secure_file::Trust;
@@ -31,12 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     status_file::read(path, &Trust::default(), &zone)?;
 
     time("preflight", batches, |_| preflight(path, exchange, &zone))?;
-    let calendar = Calendar::for_exchange(exchange);
+    let calendars: Vec<Calendar> = Exchange::known().map(Calendar::for_exchange).collect();
     let now = clock::now();
-    // Another hour each time, so that no answer can be remembered.
+    let mut turns = calendars.iter().cycle();
+    // Another hour and another exchange each time, so that no answer can be remembered.
     time("lookup", batches, |call| {
         let instant = now + SignedDuration::from_hours(i64::from(call % 8_760));
-        calendar.at(instant).next_open.is_some()
+        turns.next().is_some_and(|calendar| calendar.at(instant).next_open.is_some())
     })?;
     Ok(())
 }
@@ -44,10 +45,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// All that `ibga preflight` does between its settings and its output.
 fn preflight(path: &Path, exchange: Exchange, zone: &TimeZone) -> bool {
     let now = clock::now();
-    let calendar = Calendar::for_exchange(exchange);
-    let moment = calendar.at(now);
+    let moment = calendar::Market::of_one(Calendar::for_exchange(exchange)).at(now);
     let read = status_file::read(path, &Trust::default(), zone);
-    let market = Market::At { moment: &moment, zone: calendar.zone(), days_left: None, chosen: Chosen::BySetting };
+    let market = Market::At { moment: &moment, chosen: Chosen::BySetting };
     let decision = gate::judge(&Question {
         gateway: "default",
         endpoint: None,

@@ -5,103 +5,45 @@
 //! a date outside the years of the table, or a table that cannot be read, is [`Phase::Unknown`].
 //!
 //! A *trading session* is the continuous trading of one local date, from its open (inclusive) to its close
-//! (exclusive), with or without lunch. Auctions lie outside it. Every instant is judged on the exchange's
-//! local date, and a weekend wins over a holiday.
+//! (exclusive), with or without lunch. A pre-opening auction lies before it; a closing auction after it or, in Tokyo and
+//! Shanghai, in its last minutes. Every instant is judged on the exchange's local date, and a weekend wins over a holiday.
 //!
-//! Adding an exchange is one file in `calendar/data/` and one row in `BUNDLED`.
+//! | file | does |
+//! |---|---|
+//! | `exchange.rs`, `data/` | the exchanges, and the text of each one's table |
+//! | `reader.rs`, `fault.rs` | reads the text of a table or an override, line by line |
+//! | `table.rs` | what a local date is, in wall time |
+//! | `session.rs` | the trading session of a date in UTC |
+//! | `overrides.rs` | the tables with a user's file laid upon them |
+//! | `market.rs` | one or several exchanges judged together |
 
+mod exchange;
+mod fault;
+mod market;
+mod overrides;
+mod reader;
+mod session;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use jiff::civil::{Date, Time};
+use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
-use table::{Hours, Plan, Table};
-pub use table::{LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError};
+pub use exchange::{Exchange, UnknownExchange};
+pub use fault::{LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError};
+pub use market::{Combination, Market, MarketMoment, MarketState, Member};
+pub use overrides::{Calendars, Override, OverrideError};
+pub use session::{Day, TradingSession};
+use table::{Plan, Table};
 
 /// Days before the end of a calendar from which a warning is due.
 ///
 /// Most exchanges publish a year more than three months before it begins.
 pub const COVERAGE_WARNING_DAYS: i32 = 90;
-
-/// One exchange whose table is compiled in.
-struct Bundled {
-    mic: &'static str,
-    aliases: &'static [&'static str],
-    /// Read once per process, at the first use.
-    table: LazyLock<Result<Arc<Table>, TableError>>,
-}
-
-static BUNDLED: [Bundled; 1] = [Bundled {
-    mic: "XHKG",
-    // The name that Interactive Brokers gives this exchange.
-    aliases: &["SEHK"],
-    table: LazyLock::new(|| Table::parse(include_str!("calendar/data/XHKG.txt")).map(Arc::new)),
-}];
-
-/// An exchange with a compiled-in calendar, named by its market identifier code (MIC, ISO 10383).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Exchange {
-    mic: &'static str,
-}
-
-impl Exchange {
-    /// Stock Exchange of Hong Kong, cash equities.
-    pub const XHKG: Self = Self { mic: "XHKG" };
-
-    /// Every exchange with a calendar.
-    pub fn known() -> impl Iterator<Item = Self> {
-        BUNDLED.iter().map(|bundled| Self { mic: bundled.mic })
-    }
-
-    /// The market identifier code, such as `XHKG`.
-    pub const fn mic(self) -> &'static str {
-        self.mic
-    }
-}
-
-impl fmt::Display for Exchange {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.mic)
-    }
-}
-
-/// The text names no exchange that this program has a calendar for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown exchange {given:?}; use one of {}", known_mics())]
-pub struct UnknownExchange {
-    given: String,
-}
-
-/// Longest part of a refused exchange name that an error repeats, in characters.
-const GIVEN_CHARS_MAX: usize = 32;
-
-fn known_mics() -> String {
-    let mics: Vec<&str> = BUNDLED.iter().map(|bundled| bundled.mic).collect();
-    mics.join(", ")
-}
-
-impl FromStr for Exchange {
-    type Err = UnknownExchange;
-
-    /// Reads a market identifier code or one of its aliases, in upper or lower case.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        BUNDLED
-            .iter()
-            .find(|bundled| {
-                let mut names = std::iter::once(&bundled.mic).chain(bundled.aliases);
-                names.any(|name| name.eq_ignore_ascii_case(text))
-            })
-            .map(|bundled| Self { mic: bundled.mic })
-            .ok_or_else(|| UnknownExchange { given: text.chars().take(GIVEN_CHARS_MAX).collect() })
-    }
-}
 
 /// What an exchange is doing at an instant. Only [`Phase::Open`] is continuous trading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -200,103 +142,6 @@ impl DayLength {
     }
 }
 
-/// The trading session of one local date, with the auctions around it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TradingSession {
-    /// Local date of the exchange.
-    pub date: Date,
-    /// Start of order input before the open, if the exchange has a pre-opening auction that day.
-    pub pre_open: Option<Timestamp>,
-    /// First instant of continuous trading.
-    pub open: Timestamp,
-    /// Start and end of lunch; trading stops at the first and resumes at the second.
-    pub lunch: Option<(Timestamp, Timestamp)>,
-    /// First instant after continuous trading.
-    pub close: Timestamp,
-    /// Latest end of the closing auction, which begins at the close.
-    pub closing_auction_end: Option<Timestamp>,
-    /// Whether the close is an early one.
-    pub length: DayLength,
-    /// Why the day differs from a regular one, such as the name of the eve.
-    pub reason: Option<String>,
-}
-
-impl TradingSession {
-    /// Turns local wall time into UTC; `None` if a clock change leaves the times out of order.
-    fn from_local(date: Date, hours: &Hours, length: DayLength, reason: Option<&str>, zone: &TimeZone) -> Option<Self> {
-        let utc = |time: Time| zone.to_timestamp(date.to_datetime(time)).ok();
-        let (open, close) = (utc(hours.open)?, utc(hours.close)?);
-        let lunch = match hours.lunch {
-            Some((start, end)) => Some((utc(start)?, utc(end)?)),
-            None => None,
-        };
-        let (lunch_start, lunch_end) = lunch.unwrap_or((open, close));
-        let closing_auction = hours.closing_auction_minutes.map(SignedDuration::from_mins);
-        [open, lunch_start, lunch_end, close].is_sorted().then(|| Self {
-            date,
-            pre_open: hours.pre_open.and_then(utc),
-            open,
-            lunch,
-            close,
-            closing_auction_end: closing_auction.and_then(|length| close.checked_add(length).ok()),
-            length,
-            reason: reason.map(str::to_owned),
-        })
-    }
-
-    /// The phase at an instant of the same local date.
-    fn phase_at(&self, instant: Timestamp) -> Phase {
-        if instant < self.open {
-            Phase::BeforeOpen
-        } else if instant >= self.close {
-            match self.length {
-                DayLength::Full => Phase::AfterClose,
-                DayLength::Half => Phase::EarlyClosed,
-            }
-        } else if self.lunch.is_some_and(|(start, end)| start <= instant && instant < end) {
-            Phase::Lunch
-        } else {
-            Phase::Open
-        }
-    }
-
-    fn auction_at(&self, instant: Timestamp) -> Option<Auction> {
-        if self.pre_open.is_some_and(|start| start <= instant && instant < self.open) {
-            Some(Auction::PreOpening)
-        } else if self.closing_auction_end.is_some_and(|end| self.close <= instant && instant < end) {
-            Some(Auction::ClosingAuction)
-        } else {
-            None
-        }
-    }
-
-    /// The instants at which continuous trading starts, rising.
-    fn opens(&self) -> impl Iterator<Item = Timestamp> {
-        [Some(self.open), self.lunch.map(|(_, end)| end)].into_iter().flatten()
-    }
-
-    /// The instants at which continuous trading stops, rising.
-    fn closes(&self) -> impl Iterator<Item = Timestamp> {
-        [self.lunch.map(|(start, _)| start), Some(self.close)].into_iter().flatten()
-    }
-}
-
-/// What a local date is to an exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Day {
-    /// A day with a trading session.
-    Session(TradingSession),
-    /// A weekday without a trading session.
-    Holiday {
-        /// Name of the holiday or reason of the closure.
-        name: String,
-    },
-    /// Saturday or Sunday.
-    Weekend,
-    /// The table knows nothing about the date.
-    Unknown,
-}
-
 /// An instant as an exchange sees it. Every `next_*` lies strictly after the instant.
 ///
 /// `next_*` is `None` where the table ends before the answer is known.
@@ -324,6 +169,8 @@ pub struct Moment {
     pub data: DataQuality,
     /// The auction under way, if any.
     pub auction: Option<Auction>,
+    /// The lines of an override that had a say, on this date or on one up to the next trading session.
+    pub overrides: Vec<Override>,
 }
 
 /// The first and last local date that a calendar knows. There is no gap between them.
@@ -348,6 +195,8 @@ impl Coverage {
 pub struct Calendar {
     exchange: Exchange,
     table: Result<Arc<Table>, TableError>,
+    /// The file of the override that was laid upon the table.
+    override_file: Arc<str>,
 }
 
 impl Calendar {
@@ -355,25 +204,7 @@ impl Calendar {
     ///
     /// If its table cannot be used, every answer is unknown and [`Calendar::fault`] says why.
     pub fn for_exchange(exchange: Exchange) -> Self {
-        let table = BUNDLED
-            .iter()
-            .find(|bundled| bundled.mic == exchange.mic)
-            .map_or(Err(TableError::Missing { mic: exchange.mic }), |bundled| (*bundled.table).clone());
-        Self { exchange, table }
-    }
-
-    /// This calendar with the lines of an override laid upon it.
-    ///
-    /// The override uses the grammar of the table files, without `zone` and `hours`, and wins over the table
-    /// on every date it names; only a late start and an early end of the same date add up. It may add years
-    /// after the last. Dates before the first year are passed over, so that an old override stays valid.
-    ///
-    /// # Errors
-    /// The first line that cannot be used. The caller must then not fall back to the calendar without it:
-    /// the line may have been the closure of today.
-    pub fn overridden(&self, text: &str) -> Result<Self, TableError> {
-        let table = self.table.as_deref().map_err(Clone::clone)?.overridden(text)?;
-        Ok(Self { exchange: self.exchange, table: Ok(Arc::new(table)) })
+        Self { exchange, table: exchange.table(), override_file: Arc::default() }
     }
 
     /// The exchange.
@@ -412,6 +243,11 @@ impl Calendar {
         self.table()?.year(year).map(|year| year.source.as_str())
     }
 
+    /// The years that the calendar knows, rising.
+    pub fn years(&self) -> impl Iterator<Item = i16> {
+        self.table().into_iter().flat_map(|table| table.years().map(|(number, _)| number))
+    }
+
     /// What a local date is: a trading session, a holiday, a weekend or unknown.
     pub fn session_on(&self, date: Date) -> Day {
         let Some(table) = self.table() else {
@@ -429,36 +265,46 @@ impl Calendar {
 
     /// How the exchange sees an instant.
     pub fn at(&self, instant: Timestamp) -> Moment {
-        let date = self.local_date(instant);
-        let day = date.map_or(Day::Unknown, |date| self.session_on(date));
-        let (phase, holiday, today) = match day {
-            Day::Unknown => (Phase::Unknown, None, None),
-            Day::Weekend => (Phase::ClosedWeekend, None, None),
-            Day::Holiday { name } => (Phase::ClosedHoliday, Some(name), None),
-            Day::Session(session) => (session.phase_at(instant), session.reason.clone(), Some(session)),
-        };
-        let known_date = date.filter(|_| phase != Phase::Unknown);
+        self.around(self.local_date(instant)).at(instant)
+    }
+
+    /// All that the moments of one local date depend on.
+    fn around(&self, date: Option<Date>) -> Around {
+        let today = date.map_or(Day::Unknown, |date| self.session_on(date));
+        let known_date = date.filter(|_| today != Day::Unknown);
         let next = known_date.and_then(|date| self.session_after(date));
-        // Today and the next trading session hold every answer, in rising order.
-        let sessions = || today.iter().chain(&next);
-        let is_ahead = |edge: &Timestamp| *edge > instant;
-        Moment {
+        let last = next.as_ref().map(|session| session.date).or(date);
+        Around {
             exchange: self.exchange,
-            instant,
-            phase,
-            holiday,
-            length: today.as_ref().map(|session| session.length),
-            next_open: sessions().flat_map(TradingSession::opens).find(is_ahead),
-            next_close: sessions().flat_map(TradingSession::closes).find(is_ahead),
-            next_session_open: sessions().map(|session| session.open).find(is_ahead),
-            next_session_close: sessions().map(|session| session.close).find(is_ahead),
             data: known_date.map_or(DataQuality::Unknown, |date| self.quality(date.year())),
-            auction: today.as_ref().and_then(|session| session.auction_at(instant)),
+            overrides: date
+                .zip(last)
+                .map(|(first, last)| self.overrides_between(first, last).collect())
+                .unwrap_or_default(),
+            today,
+            next,
         }
     }
 
+    /// The lines of an override that have a say on any date of the calendar.
+    pub fn overrides(&self) -> impl Iterator<Item = Override> {
+        let coverage = self.coverage();
+        coverage.into_iter().flat_map(|coverage| self.overrides_between(coverage.first, coverage.last))
+    }
+
+    /// The lines of an override that have a say on a local date.
+    pub fn overrides_on(&self, date: Date) -> impl Iterator<Item = Override> {
+        self.overrides_between(date, date)
+    }
+
+    /// The lines of an override that have a say on the dates from the first to the last.
+    fn overrides_between(&self, first: Date, last: Date) -> impl Iterator<Item = Override> {
+        let changes = self.table().into_iter().flat_map(move |table| table.changes_between(first, last));
+        changes.map(|change| Override::new(&self.override_file, change))
+    }
+
     /// The first trading session after a date; `None` if the table ends before it.
-    fn session_after(&self, date: Date) -> Option<TradingSession> {
+    pub fn session_after(&self, date: Date) -> Option<TradingSession> {
         let mut date = date.tomorrow().ok()?;
         // Bounded by the years of the table: the day after them is unknown.
         loop {
@@ -472,5 +318,44 @@ impl Calendar {
 
     fn table(&self) -> Option<&Table> {
         self.table.as_deref().ok()
+    }
+}
+
+/// What an exchange does on a local date and next: enough to judge every instant of the date.
+#[derive(Debug, Clone)]
+struct Around {
+    exchange: Exchange,
+    today: Day,
+    next: Option<TradingSession>,
+    data: DataQuality,
+    overrides: Vec<Override>,
+}
+
+impl Around {
+    /// The moment of an instant of the date.
+    fn at(&self, instant: Timestamp) -> Moment {
+        let (phase, holiday, today) = match &self.today {
+            Day::Unknown => (Phase::Unknown, None, None),
+            Day::Weekend => (Phase::ClosedWeekend, None, None),
+            Day::Holiday { name } => (Phase::ClosedHoliday, Some(name.clone()), None),
+            Day::Session(session) => (session.phase_at(instant), session.reason.clone(), Some(session)),
+        };
+        // Today and the next trading session hold every answer, in rising order.
+        let sessions = || today.into_iter().chain(&self.next);
+        let is_ahead = |edge: &Timestamp| *edge > instant;
+        Moment {
+            exchange: self.exchange,
+            instant,
+            phase,
+            holiday,
+            length: today.map(|session| session.length),
+            next_open: sessions().flat_map(TradingSession::opens).find(is_ahead),
+            next_close: sessions().flat_map(TradingSession::closes).find(is_ahead),
+            next_session_open: sessions().map(|session| session.open).find(is_ahead),
+            next_session_close: sessions().map(|session| session.close).find(is_ahead),
+            data: self.data,
+            auction: today.and_then(|session| session.auction_at(instant)),
+            overrides: self.overrides.clone(),
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! The gate: go or no-go for an agent, from the newest report, the clock, the expectations and the market. A pure function that
 //! fails closed: whatever cannot be judged is a no-go, and every reason is told, not only the first.
 
+mod market_text;
+
 use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Mode;
-use crate::calendar::{DataQuality, Moment, Phase};
+use crate::calendar::{MarketMoment, MarketState};
 use crate::cause::Status;
 use crate::observation::{Broker, Orders};
 use crate::report::{PortState, Report};
@@ -17,11 +18,10 @@ use crate::secure_file::ReadError;
 use crate::status_file::StatusFileError;
 use crate::verdict::Expectations;
 
+pub use market_text::{market_text, warnings as market_warnings};
+
 /// How far in the future a report may lie: two clocks are never quite the same.
 pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
-
-/// Days before the calendar's end from which on the market check warns.
-const CALENDAR_WARNING_DAYS: i32 = crate::calendar::COVERAGE_WARNING_DAYS;
 
 /// What is judged.
 #[derive(Debug)]
@@ -47,22 +47,18 @@ pub struct Question<'a> {
 /// What the market check goes by.
 #[derive(Debug)]
 pub enum Market<'a> {
-    /// The exchange as the calendar sees this moment.
+    /// The exchanges as their calendars see this moment.
     At {
         /// The moment.
-        moment: &'a Moment,
-        /// The exchange's zone, in which times are told.
-        zone: Option<&'a TimeZone>,
-        /// Days until the calendar ends.
-        days_left: Option<i32>,
-        /// Who chose the exchange.
+        moment: &'a MarketMoment,
+        /// Who chose the exchanges.
         chosen: Chosen,
     },
     /// The operator asked to pass over market hours.
     Forced,
 }
 
-/// Who chose the exchange.
+/// Who chose a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
     /// A flag, the environment or a file.
@@ -416,61 +412,33 @@ fn contradiction(report: &Report) -> Option<&'static str> {
 }
 
 fn judge_market(market: &Market<'_>) -> Check {
-    let Market::At { moment, zone, days_left, chosen } = market else {
+    let Market::At { moment, chosen } = market else {
         return Check {
             rule: Rule::Market,
             outcome: Outcome::PassedOver,
             text: "Market hours passed over (--force)".into(),
         };
     };
-    let mut text = market_text(moment, *zone);
-    if let Some(days) = days_left.filter(|days| (0..=CALENDAR_WARNING_DAYS).contains(days)) {
-        let _ = write!(text, "; its calendar ends in {days} days: update ibga");
+    let open = moment.state == MarketState::Open;
+    let mut text = market_text(moment);
+    for warning in market_text::warnings(moment) {
+        let _ = write!(text, "; {warning}");
     }
-    let open = moment.phase == Phase::Open && moment.data != DataQuality::Unknown;
     if !open && *chosen == Chosen::ByDefault {
-        let _ = write!(
-            text,
-            "; {} is only the default: --exchange names another, --force passes market hours over",
-            moment.exchange
-        );
+        let names = market_text::names(moment);
+        let _ =
+            write!(text, "; {names} is only the default: --exchange names another, --force passes market hours over");
     }
     if open { passed(Rule::Market, text) } else { failed(Rule::Market, text) }
 }
 
-/// `XHKG is closed for lunch, opens Mon 23 Nov 13:00 +08:00`.
-pub fn market_text(moment: &Moment, zone: Option<&TimeZone>) -> String {
-    let name = moment.exchange;
-    let reason = moment.holiday.as_deref().map(|holiday| format!(" ({holiday})")).unwrap_or_default();
-    let state = match moment.phase {
-        Phase::Open => "is open".into(),
-        Phase::Lunch => "is closed for lunch".into(),
-        Phase::BeforeOpen => "is not open yet".into(),
-        Phase::AfterClose => "has closed for today".into(),
-        Phase::EarlyClosed => format!("has closed early today{reason}"),
-        Phase::ClosedHoliday => format!("is closed for a holiday{reason}"),
-        Phase::ClosedWeekend => "is closed at the weekend".into(),
-        Phase::Unknown => {
-            return format!("{name} is not known for this date: the calendar does not reach it; update ibga");
-        }
-    };
-    let (word, edge) =
-        if moment.phase == Phase::Open { ("until", moment.next_close) } else { ("opens", moment.next_open) };
-    let edge = edge.zip(zone).map(|(instant, zone)| {
-        let local = instant.to_zoned(zone.clone());
-        let same_day = local.date() == moment.instant.to_zoned(zone.clone()).date();
-        let format = if same_day { "%H:%M %:z" } else { "%a %-d %b %H:%M %:z" };
-        let gap = if moment.phase == Phase::Open { " " } else { ", " };
-        format!("{gap}{word} {}", local.strftime(format))
-    });
-    format!("{name} {state}{}", edge.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::account::AccountId;
-    use crate::calendar::{Calendar, Exchange};
+    use crate::calendar::{self, Calendar, Exchange};
     use crate::report::ReportError;
     use crate::verdict::ExpectedMode;
 
@@ -496,9 +464,12 @@ mod tests {
         }
     }
 
+    fn market() -> calendar::Market {
+        calendar::Market::of_one(Calendar::for_exchange(Exchange::XHKG))
+    }
+
     fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
-        let calendar = Calendar::for_exchange(Exchange::XHKG);
-        let moment = calendar.at(at);
+        let moment = market().at(at);
         judge(&Question {
             gateway: "default",
             endpoint: Some("127.0.0.1:4000"),
@@ -507,7 +478,7 @@ mod tests {
             now: at,
             max_age: Duration::from_mins(10),
             expected,
-            market: Market::At { moment: &moment, zone: calendar.zone(), days_left: None, chosen: Chosen::BySetting },
+            market: Market::At { moment: &moment, chosen: Chosen::BySetting },
         })
     }
 
@@ -667,31 +638,31 @@ mod tests {
     }
 
     #[test]
-    fn markets() {
-        for (instant, text) in [
-            (NOW, "XHKG is open until 12:00 +08:00"),
-            ("2026-11-23T04:00:00Z", "XHKG is closed for lunch, opens 13:00 +08:00"),
-            ("2026-11-23T00:00:00Z", "XHKG is not open yet, opens 09:30 +08:00"),
-            ("2026-11-23T08:00:00Z", "XHKG has closed for today, opens Tue 24 Nov 09:30 +08:00"),
-            ("2026-12-24T05:30:00Z", "XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00"),
-            ("2026-12-25T02:00:00Z", "XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00"),
-            ("2030-01-02T02:00:00Z", "XHKG is not known for this date: the calendar does not reach it; update ibga"),
-        ] {
-            let calendar = Calendar::for_exchange(Exchange::XHKG);
-            assert_eq!(market_text(&calendar.at(instant.parse().expect("an instant")), calendar.zone()), text);
-        }
+    fn a_default_exchange_says_so_and_force_passes_it_over() {
+        let moment = market().at("2026-11-22T03:00:00Z".parse().expect("an instant"));
+        let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::ByDefault });
+        assert_eq!(
+            (check.outcome, check.text.as_str()),
+            (
+                Outcome::Failed,
+                "XHKG is closed at the weekend, opens Mon 23 Nov 09:30 +08:00; \
+                 XHKG is only the default: --exchange names another, --force passes market hours over"
+            )
+        );
+        assert_eq!(judge_market(&Market::Forced).outcome, Outcome::PassedOver);
     }
 
     #[test]
-    fn a_default_exchange_says_so_and_force_passes_it_over() {
-        let calendar = Calendar::for_exchange(Exchange::XHKG);
-        let moment = calendar.at("2026-11-22T03:00:00Z".parse().expect("an instant"));
-        let market =
-            Market::At { moment: &moment, zone: calendar.zone(), days_left: Some(30), chosen: Chosen::ByDefault };
-        assert!(judge_market(&market).text.ends_with(
-            "; its calendar ends in 30 days: update ibga; XHKG is only the default: --exchange names another, --force passes market hours over"
-        ));
-        assert_eq!(judge_market(&Market::Forced).outcome, Outcome::PassedOver);
+    fn the_calendars_end_is_a_warning_before_and_a_no_go_after_it() {
+        for (instant, outcome, end) in [
+            ("2027-10-01T16:00:00Z", Outcome::Failed, "; its calendar ends in 90 days: update ibga"),
+            ("2027-12-31T02:00:00Z", Outcome::Passed, "; its calendar ends today: update ibga"),
+            ("2028-01-03T02:00:00Z", Outcome::Failed, ": the calendar does not reach it; update ibga"),
+        ] {
+            let moment = market().at(instant.parse().expect("an instant"));
+            let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::BySetting });
+            assert!(check.outcome == outcome && check.text.ends_with(end), "{check:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod cause;
 pub mod clock;
 pub mod gate;
 pub mod log_hints;
+pub mod nearest;
 pub mod notice;
 pub mod observation;
 pub mod remedy;

@@ -5,8 +5,10 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::calendar::{Calendar, Day, TradingSession};
+use crate::calendar::{Calendar, Day, Market, MarketState, Phase};
+use crate::gate::market_text;
 use crate::reset_windows::{self, DailyReset};
+use crate::window::trades_from;
 
 /// How long before an agent run the status is checked: well within the age at which it is stale.
 const CHECK_LEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -73,17 +75,17 @@ pub enum What {
     Check,
     /// The agent starts, if the gate lets it.
     Agent,
-    /// An agent run of the plan that does not take place.
+    /// An agent run of the plan for which the market is not open.
     NoAgent {
-        /// Why, such as an early close.
-        reason: String,
+        /// What the market does instead.
+        market: String,
     },
-    /// A weekday without a trading session begins.
+    /// A weekday without trading begins.
     Closed {
-        /// Why, such as the name of a holiday.
-        reason: String,
+        /// What the market does instead.
+        market: String,
     },
-    /// Dates of which the calendar knows nothing begin: the gate will say no.
+    /// Dates begin of which some calendar knows nothing: the gate will say no, and nothing more is told of weekdays.
     Unknown,
     /// IBKR resets servers.
     Reset {
@@ -121,24 +123,23 @@ pub struct Event {
 }
 
 /// What happens from an instant (inclusive) to another (exclusive), in the order of time. At most [`DAYS_MAX`] days are looked at.
-pub fn events(
-    plan: &Plan,
-    calendar: &Calendar,
-    resets: &[DailyReset],
-    from: Timestamp,
-    until: Timestamp,
-) -> Vec<Event> {
-    let zone = calendar.zone().cloned().unwrap_or(TimeZone::UTC);
+pub fn events(plan: &Plan, market: &Market, resets: &[DailyReset], from: Timestamp, until: Timestamp) -> Vec<Event> {
+    let zone = market.first().and_then(Calendar::zone).cloned().unwrap_or(TimeZone::UTC);
     let first = zone.to_datetime(from).date();
     let mut all = Vec::new();
+    let mut was_known = true;
     for date in first.series(1.day()).take(DAYS_MAX.unsigned_abs() as usize + 1) {
         let Ok(begins) = zone.to_timestamp(date.to_datetime(Time::midnight())) else { continue };
         if begins >= until {
             break;
         }
-        let day = Planned { plan, calendar, zone: &zone, date, begins: begins.max(from) };
-        let was_known = date.yesterday().is_ok_and(|before| calendar.session_on(before) != Day::Unknown);
-        all.extend(day.events(was_known || date == first));
+        let day = Planned { plan, market, zone: &zone, date, begins: begins.max(from) };
+        let is_known = day.is_known();
+        if was_known && !is_known {
+            all.push(Event { at: day.begins, what: What::Unknown });
+        }
+        was_known = is_known;
+        all.extend(day.events());
     }
     let resets = reset_windows::resets_between(resets, from, until);
     all.extend(
@@ -157,7 +158,7 @@ pub fn events(
 /// One date of the plan.
 struct Planned<'a> {
     plan: &'a Plan,
-    calendar: &'a Calendar,
+    market: &'a Market,
     zone: &'a TimeZone,
     date: Date,
     /// When the date begins, or the span within it.
@@ -165,41 +166,53 @@ struct Planned<'a> {
 }
 
 impl Planned<'_> {
-    fn events(&self, tell_unknown: bool) -> Vec<Event> {
-        match self.calendar.session_on(self.date) {
-            Day::Session(session) => self.trading(&session),
-            Day::Holiday { name } => vec![Event { at: self.begins, what: What::Closed { reason: name } }],
-            Day::Weekend if self.date.weekday() == Weekday::Sunday && self.week_trades() => {
-                self.at_each(&self.plan.sunday_checks, &What::Check)
-            }
-            Day::Unknown if tell_unknown => vec![Event { at: self.begins, what: What::Unknown }],
-            Day::Weekend | Day::Unknown => Vec::new(),
+    fn events(&self) -> Vec<Event> {
+        match self.date.weekday() {
+            Weekday::Sunday if self.week_trades() => self.checks(&self.plan.sunday_checks),
+            Weekday::Saturday | Weekday::Sunday => Vec::new(),
+            // What happens there is up to the gate, which will say no.
+            _ if !self.is_known() => Vec::new(),
+            _ => match trades_from(self.midnight(), self.zone, self.market) {
+                Ok(()) => self.trading(),
+                Err(moment) => vec![Event { at: self.begins, what: What::Closed { market: market_text(&moment) } }],
+            },
         }
     }
 
-    fn trading(&self, session: &TradingSession) -> Vec<Event> {
-        let mut events = self.at_each(&self.plan.checks, &What::Check);
-        events.retain(|event| event.at < session.close);
-        for mut event in self.at_each(&self.plan.agent, &What::Agent) {
-            if event.at >= session.close {
-                let close = self.zone.to_datetime(session.close).time().strftime("%H:%M").to_string();
-                let reason = session.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-                event.what = What::NoAgent { reason: format!("closes at {close}{reason}") };
-            }
-            events.push(event);
-        }
+    fn trading(&self) -> Vec<Event> {
+        let mut events = self.checks(&self.plan.checks);
+        events.retain(|event| trades_from(event.at, self.zone, self.market).is_ok());
+        events.extend(self.instants(&self.plan.agent).map(|at| {
+            let moment = self.market.at(at);
+            let is_open = moment.state == MarketState::Open;
+            let what = if is_open { What::Agent } else { What::NoAgent { market: market_text(&moment) } };
+            Event { at, what }
+        }));
         events
     }
 
-    fn at_each(&self, times: &[Time], what: &What) -> Vec<Event> {
-        let instants = times.iter().filter_map(|time| self.zone.to_timestamp(self.date.to_datetime(*time)).ok());
-        instants.map(|at| Event { at, what: what.clone() }).collect()
+    fn checks(&self, times: &[Time]) -> Vec<Event> {
+        self.instants(times).map(|at| Event { at, what: What::Check }).collect()
     }
 
-    /// Whether there is trading in the six days after this one, or nothing is known of them.
+    fn instants(&self, times: &[Time]) -> impl Iterator<Item = Timestamp> {
+        times.iter().filter_map(|time| self.zone.to_timestamp(self.date.to_datetime(*time)).ok())
+    }
+
+    fn midnight(&self) -> Timestamp {
+        self.instants(&[Time::midnight()]).next().unwrap_or(self.begins)
+    }
+
+    /// Whether every exchange of the market knows the date.
+    fn is_known(&self) -> bool {
+        self.market.at(self.midnight()).members.iter().all(|member| member.moment.phase != Phase::Unknown)
+    }
+
+    /// Whether there may be trading in the six days after this one.
     fn week_trades(&self) -> bool {
-        let mut week = self.date.series(1.day()).skip(1).take(6);
-        week.any(|date| matches!(self.calendar.session_on(date), Day::Session(_) | Day::Unknown))
+        let week = self.date.series(1.day()).skip(1).take(6);
+        week.filter_map(|date| self.zone.to_timestamp(date.to_datetime(Time::midnight())).ok())
+            .any(|midnight| trades_from(midnight, self.zone, self.market).is_ok())
     }
 }
 
@@ -221,12 +234,12 @@ mod tests {
     fn told(from: &str, until: &str) -> Vec<String> {
         let calendar = Calendar::for_exchange(Exchange::XHKG);
         let zone = calendar.zone().expect("a zone").clone();
-        events(&plan(&calendar), &calendar, &reset_windows::published(), instant(from), instant(until))
+        events(&plan(&calendar), &Market::of_one(calendar), &reset_windows::published(), instant(from), instant(until))
             .iter()
             .map(|event| {
                 let local = |instant: Timestamp| instant.to_zoned(zone.clone()).strftime("%a %H:%M").to_string();
                 let more = match &event.what {
-                    What::NoAgent { reason } | What::Closed { reason } => format!(" {reason}"),
+                    What::NoAgent { market } | What::Closed { market } => format!(": {market}"),
                     What::Reset { region, until } => format!(" {region} until {}", local(*until)),
                     _ => String::new(),
                 };
@@ -264,11 +277,11 @@ mod tests {
                 "Thu 09:30 agent",
                 "Thu 10:30 check",
                 "Thu 11:30 check",
-                "Thu 13:00 no_agent closes at 12:00, Eve of Christmas",
+                "Thu 13:00 no_agent: XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00",
                 "Thu 13:15 reset North America until Thu 14:45",
                 "Thu 13:25 reset Europe until Thu 14:45",
                 "Thu 20:15 reset Asia until Thu 21:15",
-                "Fri 00:00 closed Christmas Day",
+                "Fri 00:00 closed: XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00",
                 "Fri 04:45 reset Asia until Fri 06:05",
                 "Fri 13:15 reset North America until Fri 14:45",
                 "Fri 13:25 reset Europe until Fri 14:45",
@@ -291,7 +304,10 @@ mod tests {
         assert_eq!(told("2026-11-23T09:25+08:00", "2026-11-23T09:30+08:00"), ["Mon 09:25 check"]);
         assert_eq!(told("2026-11-23T09:25:01+08:00", "2026-11-23T09:30+08:00"), [""; 0]);
         assert_eq!(told("2026-11-23T09:25+08:00", "2026-11-23T09:25+08:00"), [""; 0]);
-        assert_eq!(told("2026-12-25T10:00+08:00", "2026-12-25T12:00+08:00"), ["Fri 10:00 closed Christmas Day"]);
+        assert_eq!(
+            told("2026-12-25T10:00+08:00", "2026-12-25T12:00+08:00"),
+            ["Fri 10:00 closed: XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00"]
+        );
     }
 
     #[test]

@@ -9,8 +9,10 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
 
-use crate::calendar::{Calendar, Day, Exchange};
+use crate::calendar::{Calendar, Market, MarketMoment, MarketState, Phase};
+use crate::gate::market_text;
 
 /// On which days a window is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,22 +50,12 @@ pub enum WindowError {
 }
 
 /// Why a job does not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Missed {
     /// The clock stands outside, or it is another day of the week.
     OtherTime,
-    /// The exchange has no trading session that day.
-    Closed {
-        /// Why, such as the name of a holiday.
-        reason: String,
-    },
-    /// The trading session ends before the window starts.
-    ClosedEarly {
-        /// When it closes.
-        close: Time,
-        /// Why, such as the name of the eve.
-        reason: Option<String>,
-    },
+    /// There is no trading that day from the window's start on.
+    Closed(Box<MarketMoment>),
 }
 
 impl Window {
@@ -86,9 +78,9 @@ impl Window {
         self.days
     }
 
-    /// Whether a job may start at this instant, by the exchange's wall clock.
-    pub fn admits(&self, instant: Timestamp, calendar: &Calendar) -> Result<(), Missed> {
-        let Some(zone) = calendar.zone() else { return Ok(()) };
+    /// Whether a job may start at this instant, by the wall clock of the market's first exchange.
+    pub fn admits(&self, instant: Timestamp, market: &Market) -> Result<(), Missed> {
+        let Some(zone) = market.first().and_then(Calendar::zone) else { return Ok(()) };
         let local = zone.to_datetime(instant);
         if let Days::Weekly(weekday) = self.days
             && local.date().weekday() != weekday
@@ -101,16 +93,27 @@ impl Window {
         if self.days != Days::Trading {
             return Ok(());
         }
-        match calendar.session_on(local.date()) {
-            Day::Unknown => Ok(()),
-            Day::Weekend => Err(Missed::Closed { reason: "weekend".into() }),
-            Day::Holiday { name } => Err(Missed::Closed { reason: name }),
-            Day::Session(session) => {
-                let close = zone.to_datetime(session.close).time();
-                if self.start < close { Ok(()) } else { Err(Missed::ClosedEarly { close, reason: session.reason }) }
-            }
+        match zone.to_timestamp(local.date().to_datetime(self.start)) {
+            Ok(start) => trades_from(start, zone, market).map_err(|moment| Missed::Closed(Box::new(moment))),
+            // A clock that skips the start on this day says nothing about trading.
+            Err(_) => Ok(()),
         }
     }
+}
+
+/// Whether the market trades at this instant or later on the same local date; if not, the moment that says so. What is not known
+/// counts as trading: whoever goes on will be told.
+pub(crate) fn trades_from(instant: Timestamp, zone: &TimeZone, market: &Market) -> Result<(), MarketMoment> {
+    let date = zone.to_datetime(instant).date();
+    let is_today = |edge: Option<Timestamp>| edge.is_some_and(|edge| zone.to_datetime(edge).date() == date);
+    let moment = market.at(instant);
+    if moment.state != MarketState::Closed || is_today(moment.next_open) {
+        return Ok(());
+    }
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        moment.members.iter().partition(|member| member.moment.phase == Phase::Unknown);
+    let may_trade = known.iter().all(|member| member.is_open() || is_today(member.moment.next_open));
+    if !unknown.is_empty() && may_trade { Ok(()) } else { Err(moment) }
 }
 
 impl fmt::Display for Window {
@@ -142,39 +145,30 @@ impl FromStr for Window {
 
 /// Whether a job with these windows may start: if any of them admits it, or if there is none. Otherwise the sentence that says
 /// which window was missed, and why.
-pub fn admitted(windows: &[Window], instant: Timestamp, calendar: &Calendar) -> Result<(), String> {
+pub fn admitted(windows: &[Window], instant: Timestamp, market: &Market) -> Result<(), String> {
     let missed: Vec<(&Window, Missed)> =
-        windows.iter().filter_map(|window| Some((window, window.admits(instant, calendar).err()?))).collect();
+        windows.iter().filter_map(|window| Some((window, window.admits(instant, market).err()?))).collect();
     if windows.is_empty() || missed.len() < windows.len() {
         return Ok(());
     }
-    let exchange = calendar.exchange();
     // A window whose hour it is has more to say than one that lies elsewhere.
-    let closed =
-        missed.iter().find_map(|(window, why)| Some(format!("window {window} missed: {}", why.closed(exchange)?)));
+    let closed = missed.iter().find_map(|(window, why)| match why {
+        Missed::Closed(moment) => Some(format!("window {window} missed: {}", market_text(moment))),
+        Missed::OtherTime => None,
+    });
     Err(closed.unwrap_or_else(|| {
         let listed: Vec<String> = windows.iter().map(ToString::to_string).collect();
-        format!("window {} missed: it is {} at {exchange}", listed.join(" or "), local_text(instant, calendar))
+        format!("window {} missed: it is {}", listed.join(" or "), local_text(instant, market))
     }))
 }
 
-fn local_text(instant: Timestamp, calendar: &Calendar) -> String {
-    let local = calendar.zone().map(|zone| instant.to_zoned(zone.clone()).strftime("%a %H:%M %:z").to_string());
+/// `Mon 09:45 +08:00 at XHKG`.
+fn local_text(instant: Timestamp, market: &Market) -> String {
+    let local = market.first().and_then(|calendar| {
+        let local = instant.to_zoned(calendar.zone()?.clone()).strftime("%a %H:%M %:z").to_string();
+        Some(format!("{local} at {}", calendar.exchange()))
+    });
     local.unwrap_or_else(|| instant.to_string())
-}
-
-impl Missed {
-    /// How the exchange is closed, if that is why.
-    fn closed(&self, exchange: Exchange) -> Option<String> {
-        match self {
-            Self::OtherTime => None,
-            Self::Closed { reason } => Some(format!("{exchange} is closed today ({reason})")),
-            Self::ClosedEarly { close, reason } => {
-                let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                Some(format!("{exchange} closes at {} today{reason}", wall(*close)))
-            }
-        }
-    }
 }
 
 /// A wall time as `HH:MM`.
@@ -217,10 +211,55 @@ fn days(word: &str) -> Option<Days> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::{Combination, Exchange};
+
+    fn admitted_by(exchanges: &[Exchange], windows: &[&str], instant: &str) -> Result<(), String> {
+        let windows: Vec<Window> = windows.iter().map(|text| text.parse().expect("a window")).collect();
+        let calendars = exchanges.iter().map(|exchange| Calendar::for_exchange(*exchange)).collect();
+        admitted(&windows, instant.parse().expect("an instant"), &Market::new(calendars, Combination::All))
+    }
 
     fn admitted_at(windows: &[&str], instant: &str) -> Result<(), String> {
-        let windows: Vec<Window> = windows.iter().map(|text| text.parse().expect("a window")).collect();
-        admitted(&windows, instant.parse().expect("an instant"), &Calendar::for_exchange(Exchange::XHKG))
+        admitted_by(&[Exchange::XHKG], windows, instant)
+    }
+
+    #[test]
+    fn of_several_exchanges_all_have_to_trade() {
+        for (window, instant, missed) in [
+            ("09:30-09:45", "2026-11-23T09:30+08:00", None),
+            // Shanghai's lunch begins before Hong Kong's; both trade again in the afternoon.
+            ("11:45-11:55", "2026-11-23T11:45+08:00", None),
+            (
+                "09:30-09:45",
+                "2026-10-05T09:30+08:00",
+                Some(
+                    "window 09:30-09:45 missed: XSHG is closed for a holiday (National Day (observed)), opens Thu 8 Oct \
+                     09:30 +08:00; XSHG and XHKG are next open together Thu 8 Oct 09:30 +08:00",
+                ),
+            ),
+            (
+                "13:00-13:15",
+                "2026-12-24T13:00+08:00",
+                Some(
+                    "window 13:00-13:15 missed: XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 \
+                     +08:00; XSHG and XHKG are next open together Mon 28 Dec 09:30 +08:00",
+                ),
+            ),
+            // Nothing is known of Shanghai in 2027: on a day on which Hong Kong trades the gate will say so, on others it need not.
+            ("09:30-09:45", "2027-01-04T09:30+08:00", None),
+            (
+                "09:30-09:45",
+                "2027-02-08T09:30+08:00",
+                Some(
+                    "window 09:30-09:45 missed: XSHG is not known for this date: the calendar does not reach it; update \
+                     ibga; XHKG is closed for a holiday (Third day of Lunar New Year), opens Wed 10 Feb 09:30 +08:00; XSHG and \
+                     XHKG are not open together as far as is known",
+                ),
+            ),
+        ] {
+            let admitted = admitted_by(&[Exchange::XSHG, Exchange::XHKG], &[window], instant);
+            assert_eq!(admitted.err().as_deref(), missed, "{instant}");
+        }
     }
 
     #[test]
@@ -245,18 +284,22 @@ mod tests {
             (
                 &["09:30-09:45"],
                 "2026-11-22T09:30+08:00",
-                Some("window 09:30-09:45 missed: XHKG is closed today (weekend)"),
+                Some("window 09:30-09:45 missed: XHKG is closed at the weekend, opens Mon 23 Nov 09:30 +08:00"),
             ),
             (
                 &["09:30-09:45"],
                 "2026-12-25T09:30+08:00",
-                Some("window 09:30-09:45 missed: XHKG is closed today (Christmas Day)"),
+                Some(
+                    "window 09:30-09:45 missed: XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00",
+                ),
             ),
             (&["09:30-09:45"], "2026-12-24T09:30+08:00", None),
             (
                 &["13:00-13:15"],
                 "2026-12-24T13:00+08:00",
-                Some("window 13:00-13:15 missed: XHKG closes at 12:00 today (Eve of Christmas)"),
+                Some(
+                    "window 13:00-13:15 missed: XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00",
+                ),
             ),
             // Other days.
             (&["sun 17:00-17:15"], "2026-11-22T17:00+08:00", None),

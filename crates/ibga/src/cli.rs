@@ -1,5 +1,6 @@
 //! The commands: what a person or a scheduler types. This file holds the arguments and hands each command to its own file.
 
+mod calendar;
 mod check;
 mod completions;
 mod demo;
@@ -24,6 +25,7 @@ use ibga_core::secure_file::{self, ReadError, Trust};
 use ibga_core::window::{Window, admitted};
 
 use crate::check::endpoint;
+use crate::market::{calendars, market};
 use crate::output::{self, Output, Volume};
 use crate::settings::{Flags, Settings, SettingsError, Sources};
 
@@ -77,6 +79,7 @@ Examples:
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- ./agent.py   start it only then
+  ibga calendar --month 2026-12             when does the exchange trade?
 
 Settings come from flags, the environment, .env and ibga.toml, in this order. `ibga COMMAND --help` tells more.
 
@@ -97,6 +100,7 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     Run(run::RunArgs),
     Status(status::StatusArgs),
+    Calendar(calendar::CalendarArgs),
     Schedule(schedule::ScheduleArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
@@ -165,15 +169,25 @@ struct ProbeArgs {
     broker_probe: Option<String>,
 }
 
+/// The exchanges whose hours count.
+#[derive(Debug, Args, Clone)]
+struct MarketArgs {
+    /// Exchange whose hours count (repeatable) [default: XHKG]
+    #[arg(long = "exchange", value_name = "MIC|stock_connect", value_parser = offered::exchanges(), hide_possible_values = true, help_heading = "Judgement")]
+    exchanges: Vec<String>,
+    /// Of several exchanges: all have to be open at once, or any is enough [default: all]
+    #[arg(long, value_name = "any|all", value_parser = offered::exchange_rules(), hide_possible_values = true, help_heading = "Judgement")]
+    exchange_rule: Option<String>,
+}
+
 /// How the status is judged.
 #[derive(Debug, Args, Clone)]
 struct JudgeArgs {
     /// Age from which on a status is stale [default: 10m]
     #[arg(long, value_name = "TIME", help_heading = "Judgement")]
     max_age: Option<String>,
-    /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC", value_parser = offered::exchanges(), hide_possible_values = true, help_heading = "Judgement")]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     /// Pass over market hours (nothing else)
     #[arg(long, help_heading = "Judgement")]
     force: bool,
@@ -197,7 +211,8 @@ impl WindowArgs {
             preflight::MarketHours::Kept => self.windows.clone(),
             preflight::MarketHours::PassedOver => self.windows.iter().map(Window::whatever_the_market).collect(),
         };
-        admitted(&windows, clock::now(), &preflight::calendar(settings)?).map_err(|missed| {
+        let calendars = calendars(settings).map_err(|fault| usage_fault(&fault))?;
+        admitted(&windows, clock::now(), &market(settings, &calendars)).map_err(|missed| {
             output::fault(&format!("ibga {name}: nothing was started: {missed}"));
             Exit::Yes
         })
@@ -243,10 +258,17 @@ impl ProbeArgs {
     }
 }
 
+impl MarketArgs {
+    fn add_to(&self, flags: &mut Flags) {
+        flags.exchanges.clone_from(&self.exchanges);
+        flags.exchange_rule.clone_from(&self.exchange_rule);
+    }
+}
+
 impl JudgeArgs {
     fn add_to(&self, flags: &mut Flags) {
         flags.max_age.clone_from(&self.max_age);
-        flags.exchange.clone_from(&self.exchange);
+        self.market.add_to(flags);
     }
 }
 
@@ -269,6 +291,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Schedule(arguments) => schedule::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -3,6 +3,7 @@
 //! * [`cli`]: the commands, one file each.
 //! * [`settings`]: flags, environment, `.env` and `ibga.toml`, read once into typed values.
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
+//! * `market`: the calendars with the operator's overrides.
 //! * [`doctor`]: every prerequisite, tested.
 //! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
 
@@ -11,6 +12,7 @@ pub mod cli;
 pub mod docker;
 pub mod doctor;
 pub mod lock;
+mod market;
 pub mod output;
 pub mod schedule;
 pub mod settings;

@@ -95,6 +95,16 @@ impl Paint {
         self.wrap("1;31", text)
     }
 
+    /// What to look at twice.
+    pub fn caution(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    /// What may be passed over.
+    pub fn faint(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
     fn wrap(self, code: &str, text: &str) -> String {
         match self {
             Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),

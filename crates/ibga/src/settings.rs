@@ -25,19 +25,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
+use ibga_core::calendar::{Combination, Exchange};
 use ibga_core::gate::Chosen;
+use ibga_core::nearest::nearest;
 use ibga_core::reset_windows::{DailyReset, published};
 use ibga_core::verdict::ExpectedMode;
 use jiff::civil::Time;
 
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
-pub use values::{BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketCode};
+pub use values::{BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketChoice, STOCK_CONNECT};
 
 use crate::users::{self, USERS};
 use layers::{Entry, Layer, pick};
 use toml_file::ConfigFile;
-use values::{Owner, Parse};
+use values::{ExchangeWord, Owner, Parse};
 
 /// A commented `ibga.toml` that changes nothing: what it sets are the defaults.
 pub const EXAMPLE: &str = include_str!("settings/example.toml");
@@ -77,8 +79,10 @@ pub struct Flags {
     pub allow_read_only: Option<bool>,
     /// `--broker-probe contract|off`
     pub broker_probe: Option<String>,
-    /// `--exchange MIC`
-    pub exchange: Option<String>,
+    /// `--exchange MIC`, as often as it was given; each may be a comma list.
+    pub exchanges: Vec<String>,
+    /// `--exchange-rule any|all`
+    pub exchange_rule: Option<String>,
 }
 
 /// Reads a file that may decide what is trusted: not through a symlink, a regular file of bounded size, owned by
@@ -201,8 +205,10 @@ pub struct Settings {
     pub required_farms: Vec<String>,
     /// Largest difference between the gateway's clock and the local one.
     pub max_clock_skew: Duration,
-    /// The exchange whose hours the gate keeps, and whether anyone chose it.
-    pub exchange: Sourced<MarketCode>,
+    /// The exchanges whose hours the gate keeps, and whether anyone chose them.
+    pub market: Sourced<MarketChoice>,
+    /// The file that corrects the calendars, if anyone set one.
+    pub calendar_overrides: Option<Sourced<PathBuf>>,
     /// When the agent runs, by the exchange's wall clock; empty if the exchange's hours say it.
     pub agent_times: Vec<Time>,
     /// When the status is checked on trading days; empty if the exchange's hours say it.
@@ -374,7 +380,8 @@ impl Reader<'_> {
         let broker_probe = self.one(&names::BROKER_PROBE, values::broker_probe);
         let required_farms = self.many(&names::REQUIRED_FARMS, values::farm);
         let max_clock_skew = self.one(&names::MAX_CLOCK_SKEW, values::max_clock_skew);
-        let exchange = self.sourced(&names::EXCHANGE, values::exchange);
+        let market = self.market();
+        let calendar_overrides = self.set(&names::CALENDAR_OVERRIDES, values::absolute_path);
         let agent_times = self.many(&names::AGENT_TIMES, values::wall_time);
         let check_times = self.many(&names::CHECK_TIMES, values::wall_time);
         let sunday_check_times = self.many(&names::SUNDAY_CHECK_TIMES, values::wall_time);
@@ -405,7 +412,8 @@ impl Reader<'_> {
             broker_probe: broker_probe?,
             required_farms: required_farms?,
             max_clock_skew: max_clock_skew?,
-            exchange: exchange?,
+            market: market?,
+            calendar_overrides: calendar_overrides?,
             agent_times: agent_times?,
             check_times: check_times?,
             sunday_check_times: sunday_check_times?,
@@ -467,6 +475,36 @@ impl Reader<'_> {
             }
         }
         items
+    }
+
+    /// The exchanges, and how they are judged together.
+    fn market(&mut self) -> Result<Sourced<MarketChoice>, Reported> {
+        let words = self.many(&names::EXCHANGE, values::exchange);
+        let rule = self.sourced(&names::EXCHANGE_RULE, values::exchange_rule);
+        let (words, rule) = (words?, rule?);
+        let given = pick(self.layers, &names::EXCHANGE).and_then(|entry| entry.items.first());
+        let place = given.map_or(Place::Default(names::EXCHANGE.name), |given| given.place.clone());
+        let has_stock_connect = words.contains(&ExchangeWord::StockConnect);
+        if has_stock_connect && words.len() > 1 {
+            self.problems.push(Problem::of_value(&names::EXCHANGE, place, Fault::StockConnectAlone));
+            return Err(Reported);
+        }
+        // A rule for other exchanges may stand in a weaker source.
+        let is_meant = rule.place.origin() <= place.origin();
+        if has_stock_connect && is_meant && rule.value == Combination::Any {
+            self.problems.push(Problem::of_value(&names::EXCHANGE_RULE, rule.place, Fault::StockConnectRule));
+            return Err(Reported);
+        }
+        let value = if has_stock_connect {
+            MarketChoice { exchanges: vec![Exchange::XSHG, Exchange::XHKG], combination: Combination::All }
+        } else {
+            let mut exchanges: Vec<Exchange> = words.into_iter().filter_map(ExchangeWord::exchange).collect();
+            if exchanges.is_empty() {
+                exchanges.push(Exchange::XHKG);
+            }
+            MarketChoice { exchanges, combination: rule.value }
+        };
+        Ok(Sourced { value, place })
     }
 
     /// The user ids of the trusted owners. Names are looked up among the users of this machine.
@@ -603,7 +641,7 @@ fn uninterpreted(layers: &[&Layer]) -> Vec<Uninterpreted> {
 
 fn unknown_gateway(name: &GatewayName, configured: &[GatewayName]) -> Fault {
     let edits_max = (name.as_str().len() / 3).max(2);
-    let nearest = names::nearest(name.as_str(), configured.iter().map(GatewayName::as_str), edits_max);
+    let nearest = nearest(name.as_str(), configured.iter().map(GatewayName::as_str), edits_max);
     let hint = nearest
         .map_or_else(|| format!("configured: {}", list(configured)), |nearest| format!("did you mean `{nearest}`?"));
     Fault::UnknownGateway { name: name.to_string(), hint }

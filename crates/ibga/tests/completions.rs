@@ -111,7 +111,7 @@ fn real_zsh_completes() {
         ("ibga ch", "check"),
         ("ibga check --expect-m", "check --expect-mode"),
         ("ibga check --expect-mode pa", "check --expect-mode paper"),
-        ("ibga preflight --exchange X", "preflight --exchange XHKG"),
+        ("ibga preflight --exchange XHK", "preflight --exchange XHKG"),
         ("ibga check --config ./other.t", "check --config ./other.toml"),
         ("ibga init ./other.t", "init ./other.toml"),
         ("ibga simulate --scenario logged", "simulate --scenario logged_out"),

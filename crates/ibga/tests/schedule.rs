@@ -100,9 +100,22 @@ fn real_faketime_windows_keep_jobs_to_their_hours() {
         ("2026-12-23T01:30:00Z", None),
         ("2026-12-23T05:14:00Z", None),
         ("2026-12-23T02:30:00Z", Some("window 09:30-09:45 or 13:00-13:15 missed: it is Wed 10:30 +08:00 at XHKG")),
-        ("2026-12-24T05:00:00Z", Some("window 13:00-13:15 missed: XHKG closes at 12:00 today (Eve of Christmas)")),
-        ("2026-12-25T01:30:00Z", Some("window 09:30-09:45 missed: XHKG is closed today (Christmas Day)")),
-        ("2026-12-26T01:30:00Z", Some("window 09:30-09:45 missed: XHKG is closed today (weekend)")),
+        (
+            "2026-12-24T05:00:00Z",
+            Some(
+                "window 13:00-13:15 missed: XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00",
+            ),
+        ),
+        (
+            "2026-12-25T01:30:00Z",
+            Some(
+                "window 09:30-09:45 missed: XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00",
+            ),
+        ),
+        (
+            "2026-12-26T01:30:00Z",
+            Some("window 09:30-09:45 missed: XHKG is closed at the weekend, opens Mon 28 Dec 09:30 +08:00"),
+        ),
     ] {
         let ran = run_at(&desk, instant, &run);
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -274,7 +287,8 @@ fn as_root_real_cron_runs_the_lines() {
     assert_eq!(crontab.matches("# BEGIN ibga").count(), 1, "installed twice, there once: {crontab}");
     assert!(crontab.contains("nothing to change\n") && crontab.contains("MAILTO=\"\"\n"), "{crontab}");
 
-    let closed = ["window 09:30-09:45 missed: XHKG is closed today (Christmas Day)", "window 09:31-09:46 missed"];
+    let closed =
+        ["window 09:30-09:45 missed: XHKG is closed for a holiday (Christmas Day)", "window 09:31-09:46 missed"];
     let printed = other_cron.wait_for(&other_desk, &closed);
     assert!(!printed.contains("the agent runs"), "{printed}");
     assert_eq!((other_gateway.count("connected"), other_desk.status_file().exists()), (0, false));

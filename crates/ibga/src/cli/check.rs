@@ -11,7 +11,7 @@ use ibga_core::transition::{State, Transition};
 use jiff::tz::TimeZone;
 
 use super::preflight::MarketHours;
-use super::{CommonArgs, Exit, ExpectArgs, ProbeArgs, WindowArgs, settings};
+use super::{CommonArgs, Exit, ExpectArgs, MarketArgs, ProbeArgs, WindowArgs, settings};
 use crate::check::{self, Checked, Observer};
 use crate::output::{self, Output, printable, untrusted};
 
@@ -40,9 +40,8 @@ pub(super) struct CheckArgs {
     expect: ExpectArgs,
     #[command(flatten)]
     window: WindowArgs,
-    /// Exchange whose wall clock the windows go by [default: XHKG]
-    #[arg(long, value_name = "MIC", help_heading = "Schedule")]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -51,7 +50,7 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
     let mut flags = arguments.common.flags();
     arguments.probe.add_to(&mut flags);
     arguments.expect.add_to(&mut flags);
-    flags.exchange.clone_from(&arguments.exchange);
+    arguments.market.add_to(&mut flags);
     let settings = match settings(&flags, arguments.common.output()) {
         Ok(settings) => settings,
         Err(exit) => return exit,

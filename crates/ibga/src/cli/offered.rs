@@ -9,6 +9,8 @@ use clap::{Arg, Command, Error};
 use ibga_core::calendar::Exchange;
 use ibga_sim::{Proxy, Scenario};
 
+use crate::settings::STOCK_CONNECT;
+
 /// A parser that offers words beside what it takes.
 #[derive(Clone)]
 pub(super) struct Offering<P> {
@@ -35,6 +37,10 @@ fn text(words: fn() -> Vec<PossibleValue>) -> Text {
     Offering { parser: StringValueParser::new(), words }
 }
 
+pub(super) fn exchange_rules() -> Text {
+    text(|| vec![PossibleValue::new("all"), PossibleValue::new("any")])
+}
+
 pub(super) fn modes() -> Text {
     text(|| vec![PossibleValue::new("paper"), PossibleValue::new("live")])
 }
@@ -58,7 +64,10 @@ pub(super) fn broker_probes() -> Text {
 }
 
 pub(super) fn exchanges() -> Text {
-    text(|| Exchange::known().map(|exchange| PossibleValue::new(exchange.mic())).collect())
+    text(|| {
+        let mics = Exchange::known().map(Exchange::mic);
+        mics.chain([STOCK_CONNECT]).map(PossibleValue::new).collect()
+    })
 }
 
 pub(super) fn scenarios() -> impl TypedValueParser<Value = Scenario> {

@@ -1,7 +1,7 @@
 //! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
 
 use clap::Args;
-use ibga_core::calendar::{Calendar, Exchange, Moment};
+use ibga_core::calendar::{MarketMoment, Member};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, Decision, Market, Outcome, Question, Rule};
 use ibga_core::report::Report;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, settings, usage_fault};
 use crate::check::{endpoint, expectations, trust};
+use crate::market::{calendars, market};
 use crate::output::{Output, printable};
 use crate::settings::{Origin, Settings};
 
@@ -84,8 +85,7 @@ pub(super) struct Judged {
     gateway: String,
     path: String,
     at: HereAndNow,
-    moment: Moment,
-    market: String,
+    moment: MarketMoment,
 }
 
 /// The hour, and the zone in which this machine tells it.
@@ -100,13 +100,6 @@ pub(super) fn here_and_now() -> HereAndNow {
     HereAndNow { now: clock::now(), zone: TimeZone::system() }
 }
 
-/// The calendar of the exchange that the settings name.
-pub(super) fn calendar(settings: &Settings) -> Result<Calendar, Exit> {
-    let exchange = settings.exchange.value.as_str().parse::<Exchange>();
-    let exchange = exchange.map_err(|fault| usage_fault(&format!("{}: {fault}", settings.exchange.place)))?;
-    Ok(Calendar::for_exchange(exchange))
-}
-
 /// Judges the newest report. A fault of the settings ends it before anything is judged.
 ///
 /// A report that was made just now is judged as it is; otherwise the status file is read.
@@ -117,10 +110,9 @@ pub(super) fn judge(
     made_now: Option<Result<Report, StatusFileError>>,
 ) -> Result<Judged, Exit> {
     let now = at.now;
-    let calendar = calendar(settings)?;
-    let moment = calendar.at(now);
-    let days_left = calendar.coverage().zip(calendar.local_date(now)).map(|(coverage, date)| coverage.days_left(date));
-    let chosen = if settings.exchange.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
+    let calendars = calendars(settings).map_err(|fault| usage_fault(&fault))?;
+    let moment = market(settings, &calendars).at(now);
+    let chosen = if settings.market.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
     let read = made_now.unwrap_or_else(|| status_file::read(&settings.status_file, &trust(settings), &at.zone));
     let endpoint = endpoint(settings);
     let decision = gate::judge(&Question {
@@ -132,7 +124,7 @@ pub(super) fn judge(
         max_age: settings.max_status_age,
         expected: &expectations(settings),
         market: match hours {
-            MarketHours::Kept => Market::At { moment: &moment, zone: calendar.zone(), days_left, chosen },
+            MarketHours::Kept => Market::At { moment: &moment, chosen },
             MarketHours::PassedOver => Market::Forced,
         },
     });
@@ -141,7 +133,6 @@ pub(super) fn judge(
         report: read.ok(),
         gateway: settings.gateway.as_str().into(),
         path: settings.status_file.display().to_string(),
-        market: gate::market_text(&moment, calendar.zone()),
         moment,
         at: at.clone(),
     })
@@ -149,8 +140,9 @@ pub(super) fn judge(
 
 impl Judged {
     /// What the market does, in words.
-    pub(super) fn market(&self) -> &str {
-        &self.market
+    pub(super) fn market(&self) -> String {
+        let text = std::iter::once(gate::market_text(&self.moment)).chain(gate::market_warnings(&self.moment));
+        printable(&text.collect::<Vec<_>>().join("; "))
     }
 
     /// What to do. A report that cannot be believed has no say in it.
@@ -205,11 +197,7 @@ impl Judged {
             "reasons": reasons,
             "remedies": self.remedies(),
             "checks": checks,
-            "market": {
-                "exchange": self.moment.exchange.mic(),
-                "phase": self.moment.phase.code(),
-                "next_open": self.moment.next_open.map(|instant| instant.to_string()),
-            },
+            "market": market_document(&self.moment),
         })
     }
 
@@ -219,6 +207,33 @@ impl Judged {
         let at = self.at.now.to_zoned(self.at.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
         format!("{at} ibga run: no-go, {command} was not started: {}", reasons.join("; "))
     }
+}
+
+/// The market as JSON. Of one exchange the phase is its own, of several `open`, `closed` or `unknown`.
+fn market_document(market: &MarketMoment) -> Value {
+    let utc = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
+    let mics: Vec<&str> = market.members.iter().map(|member| member.moment.exchange.mic()).collect();
+    let (phase, next_open) = match market.members.as_slice() {
+        [member] => (member.moment.phase.code(), member.moment.next_open),
+        _ => (market.state.code(), market.next_open),
+    };
+    let members = market.members.iter().map(|Member { moment, .. }| {
+        json!({
+            "exchange": moment.exchange.mic(),
+            "phase": moment.phase.code(),
+            "next_open": utc(moment.next_open),
+            "next_close": utc(moment.next_close),
+            "overrides": moment.overrides.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "exchange": mics.join(","),
+        "phase": phase,
+        "next_open": utc(next_open),
+        "rule": (mics.len() > 1).then(|| market.combination.code()),
+        "exchanges": members.collect::<Vec<_>>(),
+        "warnings": gate::market_warnings(market),
+    })
 }
 
 /// JSON for a person and a program alike.

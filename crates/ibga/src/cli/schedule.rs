@@ -7,14 +7,15 @@ mod systemd;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use ibga_core::calendar::Calendar;
+use ibga_core::calendar::{Exchange, Market};
 use ibga_core::schedule::{DAYS_MAX, Event, Plan, What, events, rising};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
-use super::preflight::{HereAndNow, calendar, here_and_now, pretty};
-use super::{CommonArgs, Exit, settings, usage_fault};
+use super::preflight::{HereAndNow, here_and_now, pretty};
+use super::{CommonArgs, Exit, MarketArgs, settings, usage_fault};
+use crate::market::{calendars, market};
 use crate::output::{Output, printable};
 use crate::schedule::Jobs;
 use crate::settings::{GatewayName, Settings};
@@ -64,9 +65,8 @@ struct NextArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC")]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -80,44 +80,47 @@ pub(super) fn run(arguments: &ScheduleArgs) -> Exit {
     exit.unwrap_or_else(|exit| exit)
 }
 
-/// A calendar whose exchange has hours, and the plan around them.
+/// A market whose first exchange has hours, and the plan around them.
 struct Planned {
     settings: Settings,
-    calendar: Calendar,
+    market: Market,
+    /// The exchange by whose wall clock the plan goes: the one that was named first.
+    exchange: Exchange,
     zone: TimeZone,
     plan: Plan,
 }
 
 impl Planned {
-    fn read(common: &CommonArgs, exchange: Option<&String>, at: &HereAndNow) -> Result<Self, Exit> {
+    fn read(common: &CommonArgs, market_arguments: &MarketArgs, at: &HereAndNow) -> Result<Self, Exit> {
         let mut flags = common.flags();
-        flags.exchange = exchange.cloned();
+        market_arguments.add_to(&mut flags);
         let settings = settings(&flags, common.output())?;
-        let calendar = calendar(&settings)?;
+        let market = market(&settings, &calendars(&settings).map_err(|fault| usage_fault(&fault))?);
+        let Some(calendar) = market.first() else { return Err(usage_fault("no exchange is named; set one")) };
+        let exchange = calendar.exchange();
         let known = calendar.zone().cloned().zip(calendar.local_date(at.now));
-        let known = known.and_then(|(zone, today)| Some((zone, Plan::for_exchange(&calendar, today)?)));
+        let known = known.and_then(|(zone, today)| Some((zone, Plan::for_exchange(calendar, today)?)));
         let Some((zone, by_hours)) = known else {
-            let exchange = calendar.exchange();
             return Err(usage_fault(&format!(
                 "the calendar of {exchange} has no hours for today; update this program"
             )));
         };
         let plan = plan(&settings, by_hours);
-        Ok(Self { settings, calendar, zone, plan })
+        Ok(Self { settings, market, exchange, zone, plan })
     }
 
     /// What the jobs are made of, with the flags that were given here and the folder in which they were.
-    fn jobs(&self, common: &CommonArgs, exchange: Option<&String>, agent: &[String]) -> Result<Jobs, Exit> {
+    fn jobs(&self, common: &CommonArgs, market: &MarketArgs, agent: &[String]) -> Result<Jobs, Exit> {
         let here = |fault: std::io::Error| {
             crate::output::fault(&format!("cannot find this program and its folder: {fault}"));
             Exit::No
         };
         Ok(Jobs {
             gateway: self.settings.gateway.to_string(),
-            exchange: self.calendar.exchange().mic(),
+            exchange: self.exchange.mic(),
             program: std::env::current_exe().map_err(here)?,
             folder: std::env::current_dir().map_err(here)?,
-            flags: carried_over(&self.settings, common, exchange),
+            flags: carried_over(&self.settings, common, market),
             agent: agent.to_vec(),
             plan: self.plan.clone(),
         })
@@ -135,7 +138,7 @@ fn plan(settings: &Settings, by_hours: Plan) -> Plan {
 }
 
 /// The flags that a job needs to find the same settings. Files are named in full, since a scheduler stands elsewhere.
-fn carried_over(settings: &Settings, common: &CommonArgs, exchange: Option<&String>) -> Vec<String> {
+fn carried_over(settings: &Settings, common: &CommonArgs, market: &MarketArgs) -> Vec<String> {
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let mut flags = Vec::new();
     let mut add =
@@ -143,16 +146,19 @@ fn carried_over(settings: &Settings, common: &CommonArgs, exchange: Option<&Stri
     add("--config", settings.config.as_deref().map(whole));
     add("--gateway", (settings.gateway.as_str() != GatewayName::DEFAULT).then(|| settings.gateway.to_string()));
     add("--status-file", common.status_file.as_ref().map(|path| whole(&PathBuf::from(path))));
-    add("--exchange", exchange.cloned());
+    for exchange in &market.exchanges {
+        add("--exchange", Some(exchange.clone()));
+    }
+    add("--exchange-rule", market.exchange_rule.clone());
     flags
 }
 
 fn next(arguments: &NextArgs) -> Result<Exit, Exit> {
     let at = here_and_now();
-    let planned = Planned::read(&arguments.common, arguments.exchange.as_ref(), &at)?;
+    let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
     // At most a year from now, so that it cannot overflow; if it did, nothing would be shown.
     let until = at.now.checked_add((24 * i64::from(arguments.days)).hours()).unwrap_or(at.now);
-    let events = events(&planned.plan, &planned.calendar, &planned.settings.reset_windows, at.now, until);
+    let events = events(&planned.plan, &planned.market, &planned.settings.reset_windows, at.now, until);
     let output: Output = arguments.common.output();
     let table = Table { planned: &planned, host: &at.zone };
     if arguments.json {
@@ -171,7 +177,7 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn text(&self, events: &[Event], until: Timestamp) -> String {
-        let exchange = self.planned.calendar.exchange().mic();
+        let exchange = self.planned.exchange.mic();
         let host = self.host.iana_name().unwrap_or("here");
         let mut lines = vec![format!("{exchange:<9}{host}")];
         let mut last_date = None;
@@ -196,13 +202,12 @@ impl Table<'_> {
     }
 
     fn what(&self, what: &What) -> String {
-        let exchange = self.planned.calendar.exchange();
         match what {
             What::Check => "check".into(),
             What::Agent => "agent".into(),
-            What::NoAgent { reason } => format!("no agent: {exchange} {reason}"),
-            What::Closed { reason } => format!("{exchange} is closed: {reason}"),
-            What::Unknown => format!("from here on the calendar of {exchange} is not known; the gate will say no"),
+            What::NoAgent { market } => format!("no agent: {market}"),
+            What::Closed { market } => market.clone(),
+            What::Unknown => "from here on the calendar is not known; the gate will say no (update ibga)".into(),
             What::Reset { region, until } => {
                 let until = until.to_zoned(self.planned.zone.clone());
                 format!("IBKR resets servers: {region}, until {}", until.strftime("%H:%M"))
@@ -217,8 +222,8 @@ impl Table<'_> {
             instant.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
         };
         let documents = events.iter().map(|event| {
-            let (reason, region, until) = match &event.what {
-                What::NoAgent { reason } | What::Closed { reason } => (Some(reason.clone()), None, None),
+            let (market, region, until) = match &event.what {
+                What::NoAgent { market } | What::Closed { market } => (Some(market.clone()), None, None),
                 What::Reset { region, until } => (None, Some(region.clone()), Some(until.to_string())),
                 What::Check | What::Agent | What::Unknown | What::TokenEnd => (None, None, None),
             };
@@ -227,14 +232,14 @@ impl Table<'_> {
                 "event": event.what.code(),
                 "exchange_time": local(event.at, there(event.at).time_zone()),
                 "local_time": local(event.at, self.host),
-                "reason": reason,
+                "market": market,
                 "region": region,
                 "until": until,
             })
         });
         let events: Vec<Value> = documents.collect();
         pretty(&json!({
-            "exchange": self.planned.calendar.exchange().mic(),
+            "exchange": self.planned.exchange.mic(),
             "exchange_zone": self.planned.zone.iana_name(),
             "local_zone": self.host.iana_name(),
             "events": events,

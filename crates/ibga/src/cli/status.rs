@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::accounts;
 use super::preflight::{HereAndNow, Judged, MarketHours, here_and_now, judge, pretty};
-use super::{CommonArgs, Exit, ExpectArgs, offered, settings};
+use super::{CommonArgs, Exit, ExpectArgs, MarketArgs, offered, settings};
 use crate::check::log_lines;
 use crate::output::{Paint, printable, untrusted, wrapped};
 use crate::settings::Settings;
@@ -52,9 +52,8 @@ pub(super) struct StatusArgs {
     /// Age from which on a status is stale [default: 10m]
     #[arg(long, value_name = "TIME")]
     max_age: Option<String>,
-    /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC", value_parser = offered::exchanges(), hide_possible_values = true)]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     /// The gateway's container, for --logs [default: auto]
     #[arg(long, value_name = "NAME|auto", value_parser = offered::containers(), hide_possible_values = true)]
     container: Option<String>,
@@ -67,7 +66,7 @@ pub(super) struct StatusArgs {
 pub(super) fn run(arguments: &StatusArgs) -> Exit {
     let mut flags = arguments.common.flags();
     flags.max_age.clone_from(&arguments.max_age);
-    flags.exchange.clone_from(&arguments.exchange);
+    arguments.market.add_to(&mut flags);
     flags.container.clone_from(&arguments.container);
     arguments.expect.add_to(&mut flags);
     let at = here_and_now();
@@ -129,7 +128,7 @@ impl Page<'_> {
             )),
         }
         lines.push(String::new());
-        lines.push(entry("Market", self.judged.market()));
+        lines.push(entry("Market", &self.judged.market()));
         self.agent(paint, &mut lines);
         self.log(&mut lines);
         lines.join("\n")

@@ -1,6 +1,6 @@
 //! This machine's time zone. Everything inside goes by instants, but cron goes by this zone, and so does a person.
 
-use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::calendar::Calendar;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -12,16 +12,10 @@ use crate::settings::Settings;
 const DAYS_AHEAD: i64 = 365;
 
 pub(super) fn examine(settings: &Settings, at: &Circumstances) -> Finding {
-    let exchange = match settings.exchange.value.as_str().parse::<Exchange>() {
-        Ok(exchange) => exchange,
-        Err(fault) => {
-            let repair = format!("correct the exchange: {}", settings.exchange.place);
-            return Finding::faulty(Subject::TimeZone, format!("not compared: {fault}"), repair);
-        }
-    };
-    match Calendar::for_exchange(exchange).zone() {
-        Some(zone) => judge(at.zone.as_ref(), exchange.mic(), zone, at.now),
-        None => Finding::not_tested(Subject::TimeZone, format!("the calendar of {exchange} has no zone")),
+    let first = settings.market.value.exchanges.first().map(|exchange| Calendar::for_exchange(*exchange));
+    match first.as_ref().and_then(|calendar| Some((calendar.exchange(), calendar.zone()?))) {
+        Some((exchange, zone)) => judge(at.zone.as_ref(), exchange.mic(), zone, at.now),
+        None => Finding::not_tested(Subject::TimeZone, "no exchange with a zone is named"),
     }
 }
 

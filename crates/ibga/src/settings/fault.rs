@@ -167,6 +167,20 @@ pub enum Fault {
         /// The one that was likely meant.
         nearest: Option<&'static str>,
     },
+    /// An exchange without a calendar.
+    #[error("unknown exchange `{shown}`; {hint}")]
+    UnknownExchange {
+        /// An excerpt of the value.
+        shown: String,
+        /// The nearest one, or all of them.
+        hint: String,
+    },
+    /// Stock Connect beside other exchanges.
+    #[error("stock_connect is XSHG and XHKG together and stands alone; write the exchanges one by one")]
+    StockConnectAlone,
+    /// Stock Connect with the rule that one exchange is enough.
+    #[error("stock_connect takes all of XSHG and XHKG; remove exchange_rule, or name the exchanges themselves")]
+    StockConnectRule,
     /// Client id 0.
     #[error("client id 0 binds the orders that were placed by hand; choose 1 or more, such as 99")]
     ClientIdZero,

@@ -54,7 +54,8 @@ pub(super) fn from_flags(flags: &Flags) -> Layer {
         text.as_ref().map(|text| Entry::from_text(setting, text, &flag_of(setting)))
     };
     let switch = flags.allow_read_only.map(|allowed| allowed.to_string());
-    let accounts = (!flags.expect_accounts.is_empty()).then(|| flags.expect_accounts.join(","));
+    let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(","));
+    let (accounts, exchanges) = (joined(&flags.expect_accounts), joined(&flags.exchanges));
     [
         one(&names::CONFIG, &flags.config),
         one(&names::GATEWAY, &flags.gateway),
@@ -70,7 +71,8 @@ pub(super) fn from_flags(flags: &Flags) -> Layer {
         one(&names::EXPECT_MODE, &flags.expect_mode),
         one(&names::ALLOW_READ_ONLY, &switch),
         one(&names::BROKER_PROBE, &flags.broker_probe),
-        one(&names::EXCHANGE, &flags.exchange),
+        one(&names::EXCHANGE, &exchanges),
+        one(&names::EXCHANGE_RULE, &flags.exchange_rule),
     ]
     .into_iter()
     .flatten()

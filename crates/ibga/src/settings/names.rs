@@ -4,11 +4,10 @@
 //! file's keys, the variables, the nearest name in a message and the documentation all come from [`SETTINGS`].
 //! Must never read a source.
 
+use ibga_core::nearest::nearest;
+
 use super::fault::Fault;
 use super::values;
-
-/// Longest name for which a nearest one is looked for, in characters.
-const NAME_CHARS_MAX: usize = 64;
 
 /// Edits by which a variable may differ from a known name and still count as misspelt.
 const MISSPELT_EDITS_MAX: usize = 2;
@@ -43,6 +42,8 @@ pub(super) enum Kind {
     Switch,
     /// An array of strings; a comma list elsewhere.
     Texts,
+    /// A string with commas or an array of strings.
+    Words,
     /// An array of strings and integers; a comma list elsewhere.
     Owners,
 }
@@ -56,13 +57,14 @@ impl Kind {
             Self::Whole => "a whole number",
             Self::Switch => "true or false",
             Self::Texts => "a list of texts, as in [\"one\", \"two\"],",
+            Self::Words => "text in quotes or a list of texts, as in [\"one\", \"two\"],",
             Self::Owners => "a list of user names and ids, as in [\"name\", 1001],",
         }
     }
 
     /// Whether the setting holds several values.
     pub(super) fn is_list(self) -> bool {
-        matches!(self, Self::Texts | Self::Owners)
+        matches!(self, Self::Texts | Self::Words | Self::Owners)
     }
 }
 
@@ -277,8 +279,26 @@ pub(super) const EXCHANGE: Setting = Setting {
     environment: "IBGA_EXCHANGE",
     flag: Some("--exchange"),
     default: "XHKG",
-    help: "the exchange whose hours the gate keeps, as a MIC",
+    help: "the exchanges whose hours the gate keeps, as MICs; `stock_connect` is XSHG and XHKG together",
+    kind: Kind::Words,
     check: |text| values::exchange(text).map(drop),
+    ..ROW
+};
+pub(super) const EXCHANGE_RULE: Setting = Setting {
+    name: "exchange_rule",
+    environment: "IBGA_EXCHANGE_RULE",
+    flag: Some("--exchange-rule"),
+    default: "all",
+    help: "of several exchanges, whether `all` have to be open at once or `any` is enough",
+    check: |text| values::exchange_rule(text).map(drop),
+    ..ROW
+};
+pub(super) const CALENDAR_OVERRIDES: Setting = Setting {
+    name: "calendar_overrides",
+    environment: "IBGA_CALENDAR_OVERRIDES",
+    help: "file that corrects the calendars, read anew at each use; a fault in it is a no-go (docs/calendar.md)",
+    scope: Scope::Global,
+    check: |text| values::absolute_path(text).map(drop),
     ..ROW
 };
 pub(super) const API_VERSION_MAX: Setting = Setting {
@@ -412,6 +432,8 @@ pub const SETTINGS: &[Setting] = &[
     REQUIRED_FARMS,
     MAX_CLOCK_SKEW,
     EXCHANGE,
+    EXCHANGE_RULE,
+    CALENDAR_OVERRIDES,
     API_VERSION_MAX,
     AGENT_TIMES,
     CHECK_TIMES,
@@ -492,38 +514,6 @@ pub(super) fn fault_of_key(key: &str, scopes: &[Scope]) -> Fault {
 fn by_flag(name: &str) -> Option<&'static Setting> {
     let flag = format!("--{}", name.replace('_', "-"));
     SETTINGS.iter().find(|setting| setting.flag == Some(flag.as_str()))
-}
-
-/// The candidate with the fewest edits, the first of equals, if it is within `edits_max`.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>, edits_max: usize) -> Option<&'a str> {
-    let length = name.chars().count();
-    if length > NAME_CHARS_MAX {
-        return None;
-    }
-    candidates
-        .filter(|candidate| candidate.chars().count().abs_diff(length) <= edits_max)
-        .map(|candidate| (edit_distance(name, candidate), candidate))
-        .filter(|(edits, _)| *edits <= edits_max)
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Insertions, deletions and replacements of characters that turn one text into the other.
-fn edit_distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut previous: Vec<usize> = (0..=other.len()).collect();
-    for (row, left) in one.chars().enumerate() {
-        let mut current = vec![row + 1];
-        let mut before = row + 1;
-        // `previous` is one longer than `other`, so each character meets the costs above-left and above it.
-        for ((right, diagonal), above) in other.iter().zip(&previous).zip(previous.iter().skip(1)) {
-            let replaced = diagonal + usize::from(left != *right);
-            before = replaced.min(above + 1).min(before + 1);
-            current.push(before);
-        }
-        previous = current;
-    }
-    previous.last().copied().unwrap_or_default()
 }
 
 /// The table of settings as Markdown, for the documentation.
@@ -627,31 +617,6 @@ mod tests {
             let candidates = SETTINGS.iter().map(|setting| setting.environment);
             assert!(nearest(other, candidates, MISSPELT_EDITS_MAX).is_some(), "{other}");
         }
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        let cases = [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("abc", "", 3),
-            ("port", "port", 0),
-            ("prt", "port", 1),
-            ("prot", "port", 2),
-            ("host", "port", 2),
-            ("kitten", "sitting", 3),
-            ("größe", "grösse", 2),
-        ];
-        for (one, other, expected) in cases {
-            assert_eq!(edit_distance(one, other), expected, "{one} {other}");
-            assert_eq!(edit_distance(other, one), expected, "{other} {one}");
-        }
-    }
-
-    #[test]
-    fn no_nearest_name_is_looked_for_beyond_the_limit() {
-        let long = "x".repeat(NAME_CHARS_MAX + 1);
-        assert_eq!(nearest(&long, [long.as_str()].into_iter(), 2), None);
     }
 
     #[test]

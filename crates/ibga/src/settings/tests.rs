@@ -191,9 +191,23 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "exchange",
-        texts: ["XNYS", "XNAS", "XLON", "XTKS", "XASX"],
-        flag: Some(|flags, text| flags.exchange = Some(text)),
-        show: |settings| settings.exchange.value.to_string(),
+        texts: ["XNYS", "XNAS,XLON", "XLON", "XTKS,XHKG", "XASX,XNYS"],
+        flag: Some(|flags, text| flags.exchanges = text.split(',').map(str::to_owned).collect()),
+        show: |settings| settings.market.value.exchanges.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+    },
+    Row {
+        name: "exchange_rule",
+        texts: ["any", "all", "any", "all", "any"],
+        flag: Some(|flags, text| flags.exchange_rule = Some(text)),
+        show: |settings| settings.market.value.combination.code().into(),
+    },
+    Row {
+        name: "calendar_overrides",
+        texts: ["/1", "", "/3", "/4", ""],
+        flag: None,
+        show: |settings| {
+            settings.calendar_overrides.as_ref().map(|file| file.value.display().to_string()).unwrap_or_default()
+        },
     },
     Row {
         name: "api_version_max",
@@ -260,7 +274,7 @@ fn toml_line(setting: &Setting, text: &str) -> String {
     let value = match setting.kind {
         Kind::Text | Kind::Duration => format!("{text:?}"),
         Kind::Whole | Kind::Switch => text.to_owned(),
-        Kind::Texts => format!("{:?}", text.split(',').collect::<Vec<_>>()),
+        Kind::Texts | Kind::Words => format!("{:?}", text.split(',').collect::<Vec<_>>()),
         Kind::Owners => format!("[{text}]"),
     };
     format!("{} = {value}\n", setting.name)
@@ -312,7 +326,7 @@ fn the_defaults_are_those_of_the_table() {
     }
     assert_eq!(settings.gateway.as_str(), "default");
     assert_eq!(settings.config, None);
-    assert_eq!(settings.exchange.origin(), Origin::Default);
+    assert_eq!(settings.market.origin(), Origin::Default);
     assert_eq!(settings.uninterpreted, []);
 }
 
@@ -351,10 +365,52 @@ fn the_origin_of_the_exchange_is_kept() {
         (file(), Origin::Config),
         (env_file(), Origin::EnvFile),
         (variable(), Origin::Environment),
-        (variable().with_flags(|flags| flags.exchange = Some("XHKG".into())), Origin::Flag),
+        (variable().with_flags(|flags| flags.exchanges = vec!["XHKG".into()]), Origin::Flag),
     ];
     for (world, origin) in cases {
-        assert_eq!(world.settings().exchange.origin(), origin);
+        assert_eq!(world.settings().market.origin(), origin);
+    }
+}
+
+#[test]
+fn markets_of_several_exchanges() {
+    let market = |toml: &str| {
+        let world = World::new().with_file("ibga.toml", toml);
+        let market = world.settings().market.value;
+        let mics: Vec<&str> = market.exchanges.iter().map(|exchange| exchange.mic()).collect();
+        format!("{} of {}", market.combination.code(), mics.join(", "))
+    };
+    for (toml, expected) in [
+        ("", "all of XHKG"),
+        ("exchange = \"XHKG, XNYS\"", "all of XHKG, XNYS"),
+        ("exchange = [\"XHKG\", \"xnys\", \"SEHK\"]\nexchange_rule = \"any\"", "any of XHKG, XNYS"),
+        ("exchange = \"stock_connect\"", "all of XSHG, XHKG"),
+        ("exchange = [\"stock_connect\"]\nexchange_rule = \"all\"", "all of XSHG, XHKG"),
+    ] {
+        assert_eq!(market(toml), expected, "{toml}");
+    }
+    // The rule of the file is meant for the exchanges of the file.
+    let world = World::new().with_file("ibga.toml", "exchange = \"XHKG,XNYS\"\nexchange_rule = \"any\"");
+    let world = world.with_variable("IBGA_EXCHANGE", "stock_connect");
+    assert_eq!(world.settings().market.value.combination, Combination::All);
+    for (toml, expected) in [
+        (
+            "exchange = [\"stock_connect\", \"XNYS\"]",
+            "ibga.toml:1:13: exchange: stock_connect is XSHG and XHKG together and stands alone; \
+             write the exchanges one by one",
+        ),
+        (
+            "exchange = \"stock_connect\"\nexchange_rule = \"any\"",
+            "ibga.toml:2:17: exchange_rule: stock_connect takes all of XSHG and XHKG; \
+             remove exchange_rule, or name the exchanges themselves",
+        ),
+        (
+            "exchange = 5",
+            "ibga.toml:1:12: exchange: a whole number where text in quotes or a list of texts, \
+             as in [\"one\", \"two\"], belongs",
+        ),
+    ] {
+        assert_eq!(World::new().with_file("ibga.toml", toml).problems(), [expected], "{toml}");
     }
 }
 
@@ -388,6 +444,8 @@ fn a_wrong_value_has_the_same_words_in_every_source() {
         ("check_times", "25:00"),
         ("sunday_check_times", "noon"),
         ("reset_windows", "at night"),
+        ("exchange_rule", "both"),
+        ("calendar_overrides", "calendar.txt"),
         ("api_version_max", "99"),
         ("state_dir", "here"),
     ];
@@ -739,7 +797,7 @@ fn the_process_itself_can_be_a_source() {
 fn the_example_changes_nothing() {
     let plain = World::new().settings();
     let settings = World::new().with_file("ibga.toml", EXAMPLE).settings();
-    assert_eq!(settings, Settings { config: Some("ibga.toml".into()), exchange: settings.exchange.clone(), ..plain });
+    assert_eq!(settings, Settings { config: Some("ibga.toml".into()), market: settings.market.clone(), ..plain });
 }
 
 #[test]

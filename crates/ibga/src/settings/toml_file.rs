@@ -118,7 +118,9 @@ impl Document<'_> {
             problems.push(Problem::about(self.place(&key.span()), name, fault));
             return None;
         };
-        let items = if setting.kind.is_list() {
+        let items = if let (Kind::Words, DeValue::String(text)) = (setting.kind, value.get_ref()) {
+            return Some(Entry::from_text(setting, text, &self.place(&value.span())));
+        } else if setting.kind.is_list() {
             let DeValue::Array(array) = value.get_ref() else {
                 let place = self.place(&value.span());
                 problems.push(wrong_type(setting, place, value.get_ref()));
@@ -140,7 +142,9 @@ impl Document<'_> {
     ) -> Option<Given> {
         let place = self.place(&value.span());
         let text = match (setting.kind, value.get_ref()) {
-            (Kind::Text | Kind::Duration | Kind::Texts | Kind::Owners, DeValue::String(text)) => text.to_string(),
+            (Kind::Text | Kind::Duration | Kind::Texts | Kind::Words | Kind::Owners, DeValue::String(text)) => {
+                text.to_string()
+            }
             (Kind::Whole | Kind::Duration | Kind::Owners, DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix())
                     .map_or_else(|_| number.to_string(), |number| number.to_string())
@@ -224,7 +228,7 @@ mod tests {
             (Kind::Owners, _) => "[\"ops\", 1001]".into(),
             (Kind::Whole | Kind::Switch, _) => setting.default.into(),
             (_, "expect_mode") => "\"paper\"".into(),
-            (_, "state_dir") => "\"/var/lib/ibga\"".into(),
+            (_, "state_dir" | "calendar_overrides") => "\"/var/lib/ibga\"".into(),
             _ => format!("{:?}", setting.default),
         }
     }
@@ -265,8 +269,8 @@ mod tests {
                 &["ibga.toml:1:1: colour: unknown key; known keys: host, port, client_id, container, \
                    timeout, settle, status_file, status_file_mode, max_status_age, expect_accounts, \
                    expect_mode, allow_read_only, broker_probe, required_farms, max_clock_skew, exchange, \
-                   api_version_max, agent_times, check_times, sunday_check_times, reset_windows, \
-                   trusted_owners, state_dir, gateway"],
+                   exchange_rule, calendar_overrides, api_version_max, agent_times, check_times, \
+                   sunday_check_times, reset_windows, trusted_owners, state_dir, gateway"],
             ),
             (
                 "smtp_pass = \"hunter2\"",

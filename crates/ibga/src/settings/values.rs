@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
+use ibga_core::calendar::{Combination, Exchange};
+use ibga_core::nearest::nearest;
 use ibga_core::reset_windows::DailyReset;
 use ibga_core::verdict::ExpectedMode;
 use ibga_core::window;
@@ -19,7 +21,6 @@ use jiff::civil::Time;
 use crate::docker::ContainerName;
 
 use super::fault::{Fault, shown};
-use super::names::nearest;
 
 /// How many client ids a probe may use, counted from the configured one.
 pub const CLIENT_IDS: i32 = 5;
@@ -105,21 +106,34 @@ impl ClientId {
     }
 }
 
-/// A market identifier code by shape: four capital letters. Whether a calendar knows it is the calendar's matter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MarketCode(String);
-
-impl MarketCode {
-    /// The code as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The exchanges whose hours the gate keeps, at least one, and how they are judged together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarketChoice {
+    /// The exchanges, in the order in which they were named.
+    pub exchanges: Vec<Exchange>,
+    /// Whether one that is open is enough.
+    pub combination: Combination,
 }
 
-impl fmt::Display for MarketCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+/// The word for Shanghai and Hong Kong together, through which Shanghai is traded from abroad.
+pub const STOCK_CONNECT: &str = "stock_connect";
+
+/// What one word of the setting names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExchangeWord {
+    /// An exchange.
+    One(Exchange),
+    /// Shanghai and Hong Kong, both of them.
+    StockConnect,
+}
+
+impl ExchangeWord {
+    /// The exchange, if it is a single one.
+    pub(super) fn exchange(self) -> Option<Exchange> {
+        match self {
+            Self::One(exchange) => Some(exchange),
+            Self::StockConnect => None,
+        }
     }
 }
 
@@ -355,11 +369,29 @@ pub(super) fn farm(text: &str) -> Result<String, Fault> {
     }
 }
 
-pub(super) fn exchange(text: &str) -> Result<MarketCode, Fault> {
-    if text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        Ok(MarketCode(text.to_ascii_uppercase()))
-    } else {
-        Err(not_a(text, "an exchange", "write its MIC of four letters, such as XHKG"))
+pub(super) fn exchange(text: &str) -> Result<ExchangeWord, Fault> {
+    if text.eq_ignore_ascii_case(STOCK_CONNECT) {
+        return Ok(ExchangeWord::StockConnect);
+    }
+    text.parse::<Exchange>().map(ExchangeWord::One).map_err(|fault| {
+        let is_connect = nearest(&text.to_ascii_lowercase(), std::iter::once(STOCK_CONNECT), 3).is_some();
+        let hint = match fault.nearest() {
+            Some(mic) => format!("did you mean {mic}?"),
+            None if is_connect => format!("did you mean {STOCK_CONNECT}?"),
+            None => {
+                let mics: Vec<&str> = Exchange::known().map(Exchange::mic).collect();
+                format!("use one of {}, or {STOCK_CONNECT}", mics.join(", "))
+            }
+        };
+        Fault::UnknownExchange { shown: shown(text), hint }
+    })
+}
+
+pub(super) fn exchange_rule(text: &str) -> Result<Combination, Fault> {
+    match text {
+        "any" => Ok(Combination::Any),
+        "all" => Ok(Combination::All),
+        _ => Err(not_a_choice(text, &["any", "all"])),
     }
 }
 
@@ -705,15 +737,21 @@ mod tests {
     fn farms_exchanges_and_versions() {
         let farm_no = |text: &str| format!("`{text}` is not a data farm; write its name, such as hfarm or usfarm");
         assert_table(farm, &[("usfarm.nj", "\"usfarm.nj\""), ("us farm", &farm_no("us farm"))]);
-        let exchange_no =
-            |text: &str| format!("`{text}` is not an exchange; write its MIC of four letters, such as XHKG");
+        let exchange_no = |text: &str| {
+            format!(
+                "unknown exchange `{text}`; \
+                 use one of XHKG, XNYS, XNAS, XTKS, XSHG, XSHE, XSES, XASX, XLON, XETR, or stock_connect"
+            )
+        };
         assert_table(
             exchange,
             &[
-                ("XHKG", "MarketCode(\"XHKG\")"),
-                ("xnys", "MarketCode(\"XNYS\")"),
-                ("SEHK2", &exchange_no("SEHK2")),
-                ("XH4G", &exchange_no("XH4G")),
+                ("XHKG", "One(Exchange { mic: \"XHKG\" })"),
+                ("xnys", "One(Exchange { mic: \"XNYS\" })"),
+                ("Stock_Connect", "StockConnect"),
+                ("SEHK2", "unknown exchange `SEHK2`; did you mean SEHK?"),
+                ("XH4G", "unknown exchange `XH4G`; did you mean XHKG?"),
+                ("stock connect", "unknown exchange `stock connect`; did you mean stock_connect?"),
                 ("HK", &exchange_no("HK")),
             ],
         );

@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 
 use clap::builder::StyledStr;
 use help::Help;
+use ibga_core::calendar::{Calendar, Calendars, Exchange};
 
 /// What to type when a page differs.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p ibga --test docs";
@@ -68,6 +69,27 @@ fn with_its_own(command: &clap::Command) -> Vec<clap::Command> {
 #[test]
 fn settings() {
     compare("settings.md", &pages::settings());
+}
+
+#[test]
+fn the_override_on_the_calendar_page_can_be_used() {
+    let page = include_str!("../../../../docs/calendar.md");
+    let (_, rest) = page.split_once("```text\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let calendars = Calendars::with_overrides(example, "calendar.txt").expect("an override");
+    let shanghai = calendars.of("XSHG".parse().expect("known")).coverage().expect("a table");
+    assert_eq!(shanghai.last.year(), 2027);
+}
+
+#[test]
+fn the_marks_on_the_calendar_page_are_those_of_the_tables() {
+    let page = include_str!("../../../../docs/calendar.md");
+    for exchange in Exchange::known() {
+        let row = page.lines().find(|line| line.starts_with("| ") && line.contains(exchange.mic())).expect("a row");
+        let calendar = Calendar::for_exchange(exchange);
+        let marks = [2024, 2025, 2026, 2027].map(|year| calendar.quality(year).code()).join(" | ");
+        assert!(row.contains(&format!("| {marks} |")), "{exchange}: {row}");
+    }
 }
 
 #[test]

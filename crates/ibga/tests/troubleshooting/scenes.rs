@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ibga::docker::EngineError;
-use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::calendar::{self, Calendar, Exchange};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::secure_file::ReadError;
@@ -113,7 +113,7 @@ fn reasons(fault: &StatusFileError, market: Market<'_>) -> String {
 
 fn markets(scenes: &mut Vec<Scene>) {
     let exchange: Exchange = "XHKG".parse().expect("an exchange");
-    let calendar = Calendar::for_exchange(exchange);
+    let xhkg = calendar::Market::of_one(Calendar::for_exchange(exchange));
     for (instant, chosen) in [
         ("2026-11-21T02:00:00Z", Chosen::BySetting),
         ("2026-11-21T02:00:00Z", Chosen::ByDefault),
@@ -121,13 +121,13 @@ fn markets(scenes: &mut Vec<Scene>) {
         ("2026-12-25T02:00:00Z", Chosen::BySetting),
         ("2050-01-03T02:00:00Z", Chosen::BySetting),
     ] {
-        let moment = calendar.at(instant.parse::<Timestamp>().expect("an instant"));
-        let market = Market::At { moment: &moment, zone: calendar.zone(), days_left: None, chosen };
+        let moment = xhkg.at(instant.parse::<Timestamp>().expect("an instant"));
+        let market = Market::At { moment: &moment, chosen };
         let text = reasons(&StatusFileError::from(ReadError::NotFound), market);
         scenes.push((format!("market at {instant}"), text));
     }
     let desk = Desk::new();
-    let ran = desk.run(&["preflight", "--exchange", "XNYS"]);
+    let ran = desk.run(&["preflight", "--exchange", "XNYY"]);
     scenes.push(("unknown exchange".into(), told(&desk, &ran, &[])));
 }
 

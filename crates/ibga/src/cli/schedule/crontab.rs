@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::{CommonArgs, Exit, Planned, here_and_now, usage_fault};
+use super::{CommonArgs, Exit, MarketArgs, Planned, here_and_now, usage_fault};
 use crate::output::{Output, fault};
 use crate::schedule::crontab::{block, with_block};
 
@@ -37,9 +37,8 @@ pub(super) struct CrontabArgs {
     /// The zone that cron goes by [default: that of /etc/localtime]
     #[arg(long, value_name = "ZONE")]
     host_zone: Option<String>,
-    /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC")]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     #[command(flatten)]
     common: CommonArgs,
     /// The agent and its arguments
@@ -50,8 +49,8 @@ pub(super) struct CrontabArgs {
 pub(super) fn run(arguments: &CrontabArgs) -> Result<Exit, Exit> {
     let mut at = here_and_now();
     at.zone = host_zone(arguments.host_zone.as_deref())?;
-    let planned = Planned::read(&arguments.common, arguments.exchange.as_ref(), &at)?;
-    let jobs = planned.jobs(&arguments.common, arguments.exchange.as_ref(), &arguments.command)?;
+    let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
+    let jobs = planned.jobs(&arguments.common, &arguments.market, &arguments.command)?;
     let lines = block(&jobs, &planned.zone, &at.zone, at.now).map_err(|fault| usage_fault(&fault.to_string()))?;
     let output = arguments.common.output();
     if arguments.install {

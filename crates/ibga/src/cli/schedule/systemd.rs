@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use rustix::process::geteuid;
 
-use super::{CommonArgs, Exit, Planned, here_and_now, usage_fault};
+use super::{CommonArgs, Exit, MarketArgs, Planned, here_and_now, usage_fault};
 use crate::output::{Output, fault};
 use crate::schedule::units::{MARK, Manager, Unit, UnitType, Written, units};
 use crate::settings::Settings;
@@ -39,9 +39,8 @@ pub(super) struct SystemdArgs {
     /// User that the system's units run as [default: root]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// Exchange whose hours count [default: XHKG]
-    #[arg(long, value_name = "MIC")]
-    exchange: Option<String>,
+    #[command(flatten)]
+    market: MarketArgs,
     #[command(flatten)]
     common: CommonArgs,
     /// The agent and its arguments
@@ -51,8 +50,8 @@ pub(super) struct SystemdArgs {
 
 pub(super) fn run(arguments: &SystemdArgs) -> Result<Exit, Exit> {
     let at = here_and_now();
-    let planned = Planned::read(&arguments.common, arguments.exchange.as_ref(), &at)?;
-    let jobs = planned.jobs(&arguments.common, arguments.exchange.as_ref(), &whole_program(&arguments.command))?;
+    let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
+    let jobs = planned.jobs(&arguments.common, &arguments.market, &whole_program(&arguments.command))?;
     let manager = match (&arguments.user, geteuid().is_root()) {
         (user, true) => Manager::System { user: user.clone() },
         (Some(_), false) => {

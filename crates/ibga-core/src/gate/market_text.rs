@@ -1,0 +1,219 @@
+//! Responsible for what a market does in words, for the gate and for a person: which exchange is open or closed, why and until
+//! when, and what an override had to do with it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::calendar::{COVERAGE_WARNING_DAYS, Combination, MarketMoment, MarketState, Member, Moment, Phase};
+
+/// What a market does: `XHKG is closed for lunch, opens 13:00 +08:00`.
+pub fn market_text(market: &MarketMoment) -> String {
+    let text = match market.members.as_slice() {
+        [] => "no exchange is named; set one".into(),
+        [member] => member_text(member),
+        _ => several(market),
+    };
+    let overrides: BTreeSet<String> =
+        market.members.iter().flat_map(|member| &member.moment.overrides).map(ToString::to_string).collect();
+    overrides.iter().fold(text, |text, line| format!("{text}; override {line}"))
+}
+
+/// What will keep the market from being known soon.
+pub fn warnings(market: &MarketMoment) -> Vec<String> {
+    let is_alone = market.members.len() == 1;
+    let ends = market.members.iter().filter_map(|member| {
+        let days = member.days_left.filter(|days| (0..=COVERAGE_WARNING_DAYS).contains(days))?;
+        let whose =
+            if is_alone { "its calendar".into() } else { format!("the calendar of {}", member.moment.exchange) };
+        let when = match days {
+            0 => "today".into(),
+            1 => "tomorrow".into(),
+            days => format!("in {days} days"),
+        };
+        Some(format!("{whose} ends {when}: update ibga"))
+    });
+    ends.collect()
+}
+
+/// `XHKG`, `XSHG and XHKG`, `XHKG, XTKS and XSES`.
+pub(super) fn names(market: &MarketMoment) -> String {
+    enumeration(&market.members.iter().map(|member| member.moment.exchange.mic()).collect::<Vec<_>>())
+}
+
+fn enumeration(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [name] => (*name).to_owned(),
+        [names @ .., last] => format!("{} and {last}", names.join(", ")),
+    }
+}
+
+/// What several exchanges do together. Who keeps the market closed is named, and when that ends.
+fn several(market: &MarketMoment) -> String {
+    let is_open = |wanted| move |member: &&Member| member.is_open() == wanted;
+    let texts = |members: &mut dyn Iterator<Item = &Member>| members.map(member_text).collect::<Vec<_>>().join("; ");
+    let members = &market.members;
+    match (market.state, market.combination) {
+        (MarketState::Open, Combination::Any) => texts(&mut members.iter().filter(is_open(true))),
+        (MarketState::Open, Combination::All) => {
+            let until = edge(market, "until", market.next_close).map(|edge| format!(" {edge}")).unwrap_or_default();
+            format!("{} are open{until}", names(market))
+        }
+        (_, Combination::Any) => texts(&mut members.iter()),
+        (_, Combination::All) => {
+            let next = edge(market, "are next open together", market.next_open).unwrap_or_else(|| {
+                if members.iter().any(|member| member.moment.phase == Phase::Unknown) {
+                    "are not open together as far as is known".into()
+                } else {
+                    "are not open together in the next weeks: with exchange_rule any, one of them is enough".into()
+                }
+            });
+            format!("{}; {} {next}", texts(&mut members.iter().filter(is_open(false))), names(market))
+        }
+    }
+}
+
+/// An edge of the whole market, in the zone of the exchange that was named first.
+fn edge(market: &MarketMoment, word: &str, instant: Option<Timestamp>) -> Option<String> {
+    let zone = market.members.first()?.zone.as_ref()?;
+    Some(format!("{word} {}", local(instant?, market.instant, zone)))
+}
+
+/// `13:00 +08:00`, or `Mon 23 Nov 13:00 +08:00` on another day.
+fn local(instant: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let local = instant.to_zoned(zone.clone());
+    let same_day = local.date() == now.to_zoned(zone.clone()).date();
+    local.strftime(if same_day { "%H:%M %:z" } else { "%a %-d %b %H:%M %:z" }).to_string()
+}
+
+/// `XHKG is closed for lunch, opens Mon 23 Nov 13:00 +08:00`.
+fn member_text(member: &Member) -> String {
+    let moment = &member.moment;
+    let name = moment.exchange;
+    let Some(state) = state(moment) else {
+        return format!("{name} is not known for this date: the calendar does not reach it; update ibga");
+    };
+    let (word, edge) =
+        if moment.phase == Phase::Open { (" until", moment.next_close) } else { (", opens", moment.next_open) };
+    let edge = edge.zip(member.zone.as_ref());
+    let edge = edge.map(|(instant, zone)| format!("{word} {}", local(instant, moment.instant, zone)));
+    format!("{name} {state}{}", edge.unwrap_or_default())
+}
+
+fn state(moment: &Moment) -> Option<String> {
+    let reason = moment.holiday.as_deref().map(|holiday| format!(" ({holiday})")).unwrap_or_default();
+    Some(match moment.phase {
+        Phase::Open => "is open".into(),
+        Phase::Lunch => "is closed for lunch".into(),
+        Phase::BeforeOpen => "is not open yet".into(),
+        Phase::AfterClose => "has closed for today".into(),
+        Phase::EarlyClosed => format!("has closed early today{reason}"),
+        Phase::ClosedHoliday => format!("is closed for a holiday{reason}"),
+        Phase::ClosedWeekend => "is closed at the weekend".into(),
+        Phase::Unknown => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::{Calendars, Combination, Exchange, Market};
+
+    fn text(exchanges: &[&str], combination: Combination, instant: &str, overrides: &str) -> String {
+        let calendars = Calendars::with_overrides(overrides, "/etc/ibga/calendar.txt").expect("an override");
+        let calendar = |mic: &&str| calendars.of(mic.parse::<Exchange>().expect("an exchange"));
+        let market = Market::new(exchanges.iter().map(calendar).collect(), combination);
+        market_text(&market.at(instant.parse().expect("an instant")))
+    }
+
+    #[test]
+    fn one_exchange() {
+        for (instant, expected) in [
+            ("2026-11-23T01:30:04Z", "XHKG is open until 12:00 +08:00"),
+            ("2026-11-23T04:00:00Z", "XHKG is closed for lunch, opens 13:00 +08:00"),
+            ("2026-11-23T00:00:00Z", "XHKG is not open yet, opens 09:30 +08:00"),
+            ("2026-11-23T08:00:00Z", "XHKG has closed for today, opens Tue 24 Nov 09:30 +08:00"),
+            ("2026-12-24T05:30:00Z", "XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00"),
+            ("2026-12-25T02:00:00Z", "XHKG is closed for a holiday (Christmas Day), opens Mon 28 Dec 09:30 +08:00"),
+            ("2030-01-02T02:00:00Z", "XHKG is not known for this date: the calendar does not reach it; update ibga"),
+        ] {
+            assert_eq!(text(&["XHKG"], Combination::All, instant, ""), expected);
+        }
+    }
+
+    #[test]
+    fn all_of_several_are_needed() {
+        for (instant, expected) in [
+            ("2026-11-23T02:00:00Z", "XSHG and XHKG are open until 11:30 +08:00"),
+            (
+                "2026-11-23T03:45:00Z",
+                "XSHG is closed for lunch, opens 13:00 +08:00; XSHG and XHKG are next open together 13:00 +08:00",
+            ),
+            // Hong Kong's half day: Shanghai alone trades in the afternoon.
+            (
+                "2026-12-24T06:00:00Z",
+                "XHKG has closed early today (Eve of Christmas), opens Mon 28 Dec 09:30 +08:00; \
+                 XSHG and XHKG are next open together Mon 28 Dec 09:30 +08:00",
+            ),
+            // Shanghai's holidays run on while Hong Kong trades.
+            (
+                "2026-10-05T02:00:00Z",
+                "XSHG is closed for a holiday (National Day (observed)), opens Thu 8 Oct 09:30 +08:00; \
+                 XSHG and XHKG are next open together Thu 8 Oct 09:30 +08:00",
+            ),
+            (
+                "2027-01-04T02:00:00Z",
+                "XSHG is not known for this date: the calendar does not reach it; update ibga; \
+                 XSHG and XHKG are not open together as far as is known",
+            ),
+        ] {
+            assert_eq!(text(&["XSHG", "XHKG"], Combination::All, instant, ""), expected);
+        }
+        assert_eq!(
+            text(&["XHKG", "XTKS", "XNYS"], Combination::All, "2026-11-23T15:00:00Z", ""),
+            "XHKG has closed for today, opens Tue 24 Nov 09:30 +08:00; \
+             XTKS is not open yet, opens 09:00 +09:00; \
+             XHKG, XTKS and XNYS are not open together in the next weeks: with exchange_rule any, one of them is enough"
+        );
+    }
+
+    #[test]
+    fn any_of_several_is_enough() {
+        for (instant, expected) in [
+            ("2026-11-23T02:00:00Z", "XHKG is open until 12:00 +08:00"),
+            (
+                "2026-11-23T09:00:00Z",
+                "XHKG has closed for today, opens Tue 24 Nov 09:30 +08:00; XNYS is not open yet, opens 09:30 -05:00",
+            ),
+            ("2026-11-23T15:00:00Z", "XNYS is open until 16:00 -05:00"),
+        ] {
+            assert_eq!(text(&["XHKG", "XNYS"], Combination::Any, instant, ""), expected);
+        }
+    }
+
+    #[test]
+    fn an_override_is_named_wherever_it_matters() {
+        let lines = "# notices\nXHKG closed 2026-11-24 System failure\nXHKG early 2026-11-26 15:00 Outage\n";
+        for (instant, expected) in [
+            ("2026-11-20T02:00:00Z", "XHKG is open until 12:00 +08:00"),
+            (
+                "2026-11-23T09:00:00Z",
+                "XHKG has closed for today, opens Wed 25 Nov 09:30 +08:00; \
+                 override /etc/ibga/calendar.txt:2: closed 2026-11-24 System failure",
+            ),
+            (
+                "2026-11-24T02:00:00Z",
+                "XHKG is closed for a holiday (System failure), opens Wed 25 Nov 09:30 +08:00; \
+                 override /etc/ibga/calendar.txt:2: closed 2026-11-24 System failure",
+            ),
+            (
+                "2026-11-26T06:00:00Z",
+                "XHKG is open until 15:00 +08:00; override /etc/ibga/calendar.txt:3: early 2026-11-26 15:00 Outage",
+            ),
+        ] {
+            assert_eq!(text(&["XHKG"], Combination::All, instant, lines), expected);
+        }
+    }
+}
