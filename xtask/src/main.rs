@@ -1,5 +1,7 @@
 //! Work on the repository itself: `cargo xtask COMMAND`. Nothing here is part of the product.
 
+mod record_day;
+
 use clap::{Parser, Subcommand};
 
 /// Work on this repository
@@ -11,9 +13,14 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Task {}
+enum Task {
+    /// Record the sessions of an IBKR day anew, and the real API clients' own
+    RecordDay,
+}
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cli = Cli::parse();
-    match cli.command {}
+    match cli.command {
+        Task::RecordDay => record_day::run(),
+    }
 }
