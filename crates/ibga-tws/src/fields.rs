@@ -50,9 +50,9 @@ pub struct FieldWriter {
 }
 
 impl FieldWriter {
-    /// Adds a field.
+    /// Adds a field. A NUL in it would end it, and is left out.
     pub fn field(&mut self, value: impl std::fmt::Display) -> &mut Self {
-        self.payload.extend_from_slice(value.to_string().as_bytes());
+        self.payload.extend(value.to_string().bytes().filter(|byte| *byte != 0));
         self.payload.push(0);
         self
     }
@@ -118,6 +118,11 @@ mod tests {
         assert_eq!(reader.text().as_deref(), Some(""));
         assert_eq!(reader.text().as_deref(), Some("tail"));
         assert_eq!(reader.text(), None);
+    }
+
+    #[test]
+    fn a_field_stays_one_field() {
+        assert_eq!(FieldWriter::default().field(15).field("U1\0U2").field("").finish(), b"15\0U1U2\0\0");
     }
 
     #[test]

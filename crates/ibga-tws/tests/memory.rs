@@ -1,6 +1,8 @@
 //! What a peer can make the probe hold: never more than a mebibyte, whatever it sends until the deadline. Time is cranked by hand;
 //! memory is counted by the allocator of this test program.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
+
 use std::time::Duration;
 
 use ibga_core::account::AccountId;

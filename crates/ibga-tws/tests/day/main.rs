@@ -1,7 +1,7 @@
 //! A day of sessions as they were recorded, replayed through the pure core in milliseconds. The list of what each moment comes to
 //! is the specification; printed with `--no-capture`. `cargo xtask record-day` records the day anew.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail their test")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests fail their test")]
 
 mod recording;
 
