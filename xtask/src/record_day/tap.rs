@@ -44,18 +44,23 @@ pub(crate) fn time(elapsed: Duration) -> String {
 
 /// Bytes as a person can read and compare them.
 fn escaped(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
+    let mut text = bytes.iter().fold(String::new(), |mut text, byte| {
         match byte {
             0 => text.push_str("\\0"),
             b'\\' => text.push_str("\\\\"),
-            // A blank at the end of a line would be lost on the way through editors.
-            b'!'..=b'~' | b' ' => text.push(char::from(*byte)),
+            b' '..=b'~' => text.push(char::from(*byte)),
             _ => {
                 let _ = write!(text, "\\x{byte:02x}");
             }
         }
         text
-    })
+    });
+    // A blank at the end of a line gets lost on the way through editors.
+    if text.ends_with(' ') {
+        text.truncate(text.len() - 1);
+        text.push_str("\\x20");
+    }
+    text
 }
 
 impl Tap {
