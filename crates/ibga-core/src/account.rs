@@ -25,9 +25,18 @@ impl AccountId {
         (!id.is_empty()).then_some(Self(id))
     }
 
-    /// Reads a comma-separated list; blank entries (a trailing comma is usual) are dropped.
+    /// Reads a comma-separated list; blank entries (a trailing comma is usual) are dropped. Of a list that is too long, the first
+    /// ids are kept; but if live and paper accounts stand in it, both kinds stand in what is kept.
     pub fn parse_list(text: &str) -> Vec<Self> {
-        text.split(',').filter_map(Self::new).take(ACCOUNTS_MAX).collect()
+        let mut ids = text.split(',').filter_map(Self::new);
+        let mut kept: Vec<Self> = ids.by_ref().take(ACCOUNTS_MAX).collect();
+        let is_paper = kept.first().is_some_and(Self::is_paper);
+        if let Some(other) = ids.find(|id| id.is_paper() != is_paper)
+            && let Some(last) = kept.last_mut()
+        {
+            *last = other;
+        }
+        kept
     }
 
     /// The whole id. For the status file, for comparing, and for whoever asked to see it.
@@ -119,6 +128,17 @@ mod tests {
             let ids = AccountId::parse_list(text);
             let ids: Vec<&str> = ids.iter().map(AccountId::reveal).collect();
             assert_eq!(ids, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_cut_keeps_its_mode() {
+        for (paper, live, mode) in
+            [(700, 0, Mode::Paper), (0, 700, Mode::Live), (600, 1, Mode::Mixed), (499, 2, Mode::Mixed)]
+        {
+            let ids = [vec!["DU1"; paper], vec!["U1"; live]].concat();
+            let kept = AccountId::parse_list(&ids.join(","));
+            assert_eq!((kept.len(), Mode::of(&kept)), (ids.len().min(ACCOUNTS_MAX), Some(mode)), "{paper} and {live}");
         }
     }
 

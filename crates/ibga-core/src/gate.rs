@@ -405,6 +405,7 @@ fn contradiction(report: &Report) -> Option<&'static str> {
         (report.error.is_some(), "with an error"),
         (down.contains(&report.container.as_str()), "with a container that does not run"),
         (more.is_some_and(|more| more.broker == Broker::Silent), "with a silent broker"),
+        (more.is_some_and(|more| more.orders == Some(Orders::Unproven)), "without leave to place orders"),
         (more.is_some_and(|more| more.mode != Mode::of(&report.accounts)), "with a mode that its accounts do not have"),
     ]
     .into_iter()
@@ -685,6 +686,10 @@ mod tests {
             (
                 change("\"broker\": \"answered\"", "\"broker\": \"silent\""),
                 "IBGA: Status contradicts itself (ready with a silent broker)",
+            ),
+            (
+                change("\"orders\": \"allowed\"", "\"orders\": \"unproven\""),
+                "IBGA: Status contradicts itself (ready without leave to place orders)",
             ),
             (
                 change("\"port\": \"open\"", "\"port\": \"closed\""),

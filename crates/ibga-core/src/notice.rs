@@ -29,7 +29,8 @@ impl Notice {
     /// Makes a notice from untrusted text. What looks like an account id or a user's name in it is masked.
     pub fn new(request_id: i32, code: i32, text: &str) -> Self {
         let text: String = text.chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        Self { request_id, code, text: masked(&text) }
+        // Masking a short id makes the text longer.
+        Self { request_id, code, text: masked(&text).chars().take(TEXT_CHARS_MAX).collect() }
     }
 
     /// What the notice means for readiness.

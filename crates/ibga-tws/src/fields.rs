@@ -50,9 +50,9 @@ pub struct FieldWriter {
 }
 
 impl FieldWriter {
-    /// Adds a field.
+    /// Adds a field. A NUL in it would end it, and is left out.
     pub fn field(&mut self, value: impl std::fmt::Display) -> &mut Self {
-        self.payload.extend_from_slice(value.to_string().as_bytes());
+        self.payload.extend(value.to_string().bytes().filter(|byte| *byte != 0));
         self.payload.push(0);
         self
     }
@@ -89,11 +89,13 @@ pub fn unescape(text: &str) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// The other way round, for a simulated gateway.
+/// The other way round, for a simulated gateway. A backslash is escaped too where it would be taken for the start of an escape.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for unit in text.encode_utf16() {
+    let mut units = text.encode_utf16().peekable();
+    while let Some(unit) = units.next() {
         match u8::try_from(unit) {
+            Ok(b'\\') if units.peek() == Some(&u16::from(b'u')) => escaped.push_str("\\u005c"),
             Ok(byte) if byte.is_ascii() => escaped.push(char::from(byte)),
             _ => {
                 let _ = write!(escaped, "\\u{unit:04x}");
@@ -119,6 +121,11 @@ mod tests {
     }
 
     #[test]
+    fn a_field_stays_one_field() {
+        assert_eq!(FieldWriter::default().field(15).field("U1\0U2").field("").finish(), b"15\0U1U2\0\0");
+    }
+
+    #[test]
     fn escapes() {
         for (wire, text) in [
             ("plain", "plain"),
@@ -132,6 +139,8 @@ mod tests {
         ] {
             assert_eq!(unescape(wire), text);
         }
-        assert_eq!(unescape(&escape("中国 😀 é")), "中国 😀 é");
+        for text in ["中国 😀 é", "\\u0041", "\\\\u0041\\", "C:\\new"] {
+            assert_eq!(unescape(&escape(text)), text);
+        }
     }
 }

@@ -6,8 +6,9 @@ use crate::DecodeError;
 /// The longest frame of the protocol (IBKR's own reader refuses more).
 pub const FRAME_BYTES_MAX: u32 = 0x00FF_FFFF;
 
-/// The longest payload that is kept whole; no message that is decoded here comes near it.
-pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+/// The longest payload that is kept whole; no message that is decoded here comes near it. Decoding holds a message several times
+/// over, and all of that has to stay within a megabyte.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Puts the length before a payload.
 pub fn encode(payload: &[u8]) -> Vec<u8> {

@@ -25,6 +25,9 @@ const NOTICES_MAX: usize = 32;
 /// The request id of the first broker question; the repeated one has the next.
 const QUESTION_ID: i32 = 9_001;
 
+/// How much is taken in at once, so that what is held does not grow with what arrives together.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// How long a question is left alone before a farm that came up only after it is reason to ask again. IBKR documents that a
 /// question asked before the farm notices may go unanswered.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -187,7 +190,19 @@ impl Probe {
 
     fn received(&mut self, bytes: &[u8], now: Duration) {
         self.seen.bytes_received += bytes.len() as u64;
-        self.decoder.push(bytes);
+        for piece in bytes.chunks(PIECE_BYTES) {
+            if matches!(self.state, State::Over | State::ToConnect) {
+                break;
+            }
+            self.decoder.push(piece);
+            self.read_frames(now);
+        }
+        if self.questions_sent && self.state != State::Over {
+            self.review(now);
+        }
+    }
+
+    fn read_frames(&mut self, now: Duration) {
         if self.state == State::Hello
             && let Some(foreign) = ServerHello::foreign(self.decoder.pending())
         {
@@ -200,9 +215,6 @@ impl Probe {
                 Ok(Some(Frame::Payload(payload))) => self.frame(&payload, now),
                 Err(fault) => return self.broken(fault.to_string(), now),
             }
-        }
-        if self.questions_sent && self.state != State::Over {
-            self.review(now);
         }
     }
 
@@ -317,7 +329,8 @@ impl Probe {
         self.enter(State::Asking, now);
         self.asked_at = now;
         requests.extend(self.question());
-        self.outgoing = requests.iter().flat_map(|request| request.encode(self.version)).collect();
+        // The start may not have left yet.
+        self.outgoing.extend(requests.iter().flat_map(|request| request.encode(self.version)));
     }
 
     /// The broker question with a fresh id, if there is one to ask.
@@ -348,8 +361,9 @@ impl Probe {
         }
     }
 
+    /// Whether this is the id of a question that has left; what is told about it before is no answer.
     fn is_question(&self, request_id: i32) -> bool {
-        (QUESTION_ID..QUESTION_ID + self.questions_asked).contains(&request_id)
+        self.questions_sent && (QUESTION_ID..QUESTION_ID + self.questions_asked).contains(&request_id)
     }
 
     fn broker_answered(&mut self, now: Duration) {
@@ -932,11 +946,30 @@ mod tests {
     #[test]
     fn answers_that_came_before_their_question_are_none() {
         let mut bench = Bench::connected(178);
-        let burst = [accounts("DU1"), Reply::NextValidId(1), Reply::NextValidId(2), Reply::CurrentTime(5)];
+        let request_id = QUESTION_ID;
+        let burst = [
+            accounts("DU1"),
+            Reply::NextValidId(1),
+            Reply::NextValidId(2),
+            Reply::CurrentTime(5),
+            Reply::Notice(Notice::new(request_id, 200, "No security definition has been found for the request")),
+            Reply::ContractDetailsEnd { request_id },
+        ];
         let bytes: Vec<u8> = burst.iter().flat_map(|reply| reply.encode(bench.version, 0)).collect();
         bench.bytes(&bytes);
         let seen = bench.seen();
-        assert_eq!((seen.orders, seen.clock), (Orders::Unproven, None));
+        assert_eq!((seen.orders, seen.clock, seen.broker), (Orders::Unproven, None, Broker::Silent));
+    }
+
+    #[test]
+    fn a_session_that_opens_before_it_was_started_is_started_all_the_same() {
+        let mut bench = Bench::new(plan());
+        bench.event(&Event::Connected);
+        let opening = [accounts("DU1"), Reply::NextValidId(1)];
+        let opening = opening.iter().flat_map(|reply| reply.encode(bench.version, 0));
+        bench.bytes(&hello(178).into_iter().chain(opening).collect::<Vec<u8>>());
+        let start = Request::StartApi { client_id: 99 }.encode(bench.version);
+        assert!(bench.sent.last().expect("a write").starts_with(&start));
     }
 
     #[test]

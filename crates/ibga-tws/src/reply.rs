@@ -25,6 +25,9 @@ pub mod id {
     pub const CONTRACT_DATA_END: u32 = 52;
 }
 
+/// The longest text of a notice that is looked at, in bytes: what is kept of it is much shorter, even if all of it is escapes.
+const NOTICE_TEXT_BYTES_MAX: usize = 4 * 1024;
+
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -215,8 +218,9 @@ fn read_notice(raw: &Raw, version: ServerVersion) -> Option<Notice> {
     let mut fields = text_fields(raw, usize::from(version < ServerVersion::ERROR_TIME));
     let request_id = fields.number()?;
     let code = fields.number()?;
-    let text = fields.text().unwrap_or_default();
-    let text = if version >= ServerVersion::ASCII_7 { unescape(&text) } else { text };
+    let text = fields.bytes().unwrap_or_default();
+    let text = String::from_utf8_lossy(text.get(..NOTICE_TEXT_BYTES_MAX).unwrap_or(text));
+    let text = if version >= ServerVersion::ASCII_7 { unescape(&text).into() } else { text };
     Some(Notice::new(request_id, code, &text))
 }
 

@@ -194,7 +194,9 @@ impl Request {
             id::REQ_MANAGED_ACCTS => Ok(Self::ReqManagedAccounts),
             id::REQ_CURRENT_TIME => Ok(Self::ReqCurrentTime),
             id::REQ_CONTRACT_DATA if protobuf => {
-                let contract = field(2).and_then(Value::bytes).and_then(Contract::from_proto);
+                // An empty message is left out by protobuf's senders.
+                let contract =
+                    field(2).map_or(Some(Contract::default()), |message| Contract::from_proto(message.bytes()?));
                 Ok(Self::ReqContractDetails {
                     request_id: number(1).ok_or(bad("request id"))?,
                     contract: contract.ok_or(bad("contract"))?,
