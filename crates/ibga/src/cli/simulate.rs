@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ibga_core::account::AccountId;
-use ibga_sim::{Config, Proxy, Scenario, Simulator};
+use ibga_sim::{Config, Proxy, Scenario, Simulator, Timeline};
 use jiff::SignedDuration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,7 +119,8 @@ impl SimulateArgs {
             accounts: if self.accounts.is_empty() { default.accounts } else { self.accounts.clone() },
             delay: self.delay.unwrap_or(default.delay),
             dribble: self.dribble,
-            ready_after: self.ready_after,
+            timeline: self.ready_after.map(|after| Timeline::from(self.scenario).after(after, Scenario::Ready)),
+            pace: default.pace,
             time_zone: self.time_zone.clone().unwrap_or(default.time_zone),
             clock_offset: self.clock_offset.unwrap_or(default.clock_offset),
         }
