@@ -155,7 +155,8 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(crate) fn listening(address: SocketAddr, fault: io::Error) -> Self {
+    /// What the system said about listening somewhere, with the next step.
+    pub fn listening(address: SocketAddr, fault: io::Error) -> Self {
         match fault.kind() {
             io::ErrorKind::AddrInUse => Self::AddressInUse(address),
             io::ErrorKind::PermissionDenied => Self::PermissionDenied(address),
