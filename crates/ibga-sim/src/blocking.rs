@@ -13,7 +13,7 @@ use ibga_core::clock::Stopwatch;
 use tokio::sync::oneshot;
 
 use crate::config::{Config, StartError};
-use crate::event::{Event, What};
+use crate::event::{Event, Events, What};
 use crate::fleet;
 use crate::scene::Scene;
 use crate::simulator::{NextError, Remote, Remotes, State};
@@ -88,9 +88,10 @@ impl Fleet {
         let thread = thread::Builder::new().name("simulated gateway".into()).spawn(move || {
             runtime.block_on(async {
                 match fleet::Fleet::start(config, count).await {
-                    Ok(fleet) => {
+                    Ok((fleet, events)) => {
                         let _ = started.send(Ok(fleet.remotes().clone()));
-                        serve(fleet, &told, stopped).await;
+                        serve(events, &told, stopped).await;
+                        fleet.stop().await;
                     }
                     Err(fault) => {
                         let _ = started.send(Err(fault));
@@ -153,17 +154,16 @@ impl Drop for Fleet {
     }
 }
 
-async fn serve(mut fleet: fleet::Fleet, log: &Log, mut stopped: oneshot::Receiver<()>) {
+async fn serve(mut events: Events, log: &Log, mut stopped: oneshot::Receiver<()>) {
     loop {
         tokio::select! {
             _ = &mut stopped => break,
-            event = fleet.events().next() => match event {
+            event = events.next() => match event {
                 Some(event) => log.add(event),
                 None => break,
             },
         }
     }
-    fleet.stop().await;
 }
 
 /// The events so far, for those who look back and those who wait.

@@ -253,9 +253,9 @@ impl Events {
         self.receiver.recv().await
     }
 
-    /// An event that is there already.
-    pub fn try_next(&mut self) -> Option<Event> {
-        self.receiver.try_recv().ok()
+    /// The same for a thread without an async runtime.
+    pub fn blocking_next(&mut self) -> Option<Event> {
+        self.receiver.blocking_recv()
     }
 }
 

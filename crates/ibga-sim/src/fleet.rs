@@ -23,15 +23,15 @@ const PORTS_TRIED_MAX: usize = 10;
 pub struct Fleet {
     gateways: Vec<Gateway>,
     remotes: Remotes,
-    events: Events,
 }
 
 impl Fleet {
     /// Starts so many gateways: the first at the configured address, each further one at the next address and the same port.
-    /// Gateways of the default account get one of their own each, counted up from it. Their timelines begin together.
+    /// Gateways of the default account get one of their own each, counted up from it. Their timelines begin together, and all
+    /// tell their events in one place.
     ///
     /// Raises this process's limit of open files to its hard limit, if they need it.
-    pub async fn start(config: Config, count: usize) -> Result<Self, StartError> {
+    pub async fn start(config: Config, count: usize) -> Result<(Self, Events), StartError> {
         if !(1..=GATEWAYS_MAX).contains(&count) {
             return Err(StartError::Gateways(count));
         }
@@ -46,7 +46,7 @@ impl Fleet {
         }
     }
 
-    async fn try_start(config: &Config, count: usize) -> Result<Self, StartError> {
+    async fn try_start(config: &Config, count: usize) -> Result<(Self, Events), StartError> {
         let (channel, events) = event::channel(count);
         let mut prepared: Vec<Prepared> = Vec::with_capacity(count);
         for index in 0..count {
@@ -57,17 +57,12 @@ impl Fleet {
         }
         let gateways: Vec<Gateway> = prepared.into_iter().map(Prepared::start).collect();
         let remotes = gateways.iter().map(|gateway| gateway.remote.clone()).collect();
-        Ok(Self { gateways, remotes, events })
+        Ok((Self { gateways, remotes }, events))
     }
 
     /// What moves the gateways.
     pub fn remotes(&self) -> &Remotes {
         &self.remotes
-    }
-
-    /// What happens at any of them.
-    pub fn events(&mut self) -> &mut Events {
-        &mut self.events
     }
 
     /// Ends every connection and lets the ports go.

@@ -24,10 +24,10 @@ impl From<Scenario> for Scene {
 }
 
 impl Scene {
-    /// This scenario under another login, if the text names accounts, joined by `+`.
+    /// This scenario under the login of the accounts in the text, which are joined by `+`.
     pub fn under(scenario: Scenario, accounts: &str) -> Result<Self, SceneError> {
-        let accounts: Result<Vec<AccountId>, SceneError> = accounts.split('+').map(account).collect();
-        Ok(Self { scenario, accounts: Some(accounts?) })
+        let accounts: Option<Vec<AccountId>> = accounts.split('+').map(AccountId::typed).collect();
+        Ok(Self { scenario, accounts: Some(accounts.ok_or(SceneError::Account)?) })
     }
 }
 
@@ -43,12 +43,6 @@ pub enum SceneError {
     /// Something else stands behind it.
     #[error("`{0}` is too much; write SCENARIO or SCENARIO as ACCOUNT")]
     TooMuch(String),
-}
-
-/// Takes an account id as a person types it.
-pub(crate) fn account(text: &str) -> Result<AccountId, SceneError> {
-    let id = AccountId::new(text).filter(|id| id.reveal() == text && text.chars().all(|c| c.is_ascii_alphanumeric()));
-    id.ok_or(SceneError::Account)
 }
 
 impl FromStr for Scene {

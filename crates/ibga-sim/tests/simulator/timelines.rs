@@ -120,7 +120,7 @@ async fn who_waits_for_a_silent_gateway_meets_the_login_that_comes() {
 
 #[tokio::test]
 async fn a_fleet_has_addresses_accounts_and_states_of_its_own_and_one_stream_of_events() {
-    let mut fleet = Fleet::start(playing("ready, restart", Pace::ByHand), 3).await.expect("three gateways");
+    let (fleet, mut events) = Fleet::start(playing("ready, restart", Pace::ByHand), 3).await.expect("three gateways");
     let remotes: Vec<_> = fleet.remotes().iter().cloned().collect();
     let port = remotes[0].address().port();
     let addresses: Vec<SocketAddr> = remotes.iter().map(ibga_sim::Remote::address).collect();
@@ -132,7 +132,7 @@ async fn a_fleet_has_addresses_accounts_and_states_of_its_own_and_one_stream_of_
     assert_eq!(scenarios, [Scenario::Ready, Scenario::Restart, Scenario::Ready]);
     let mut story = Vec::new();
     while story.len() < 4 {
-        let event = timeout(LIMIT, fleet.events().next()).await.expect("in time").expect("an event");
+        let event = timeout(LIMIT, events.next()).await.expect("in time").expect("an event");
         let listening = matches!(event.what, What::Listening { .. }).then(|| "listening".to_owned());
         story.extend(listening.or_else(|| told(&event)).map(|what| format!("{} {what}", event.gateway)));
     }

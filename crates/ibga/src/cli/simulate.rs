@@ -138,8 +138,7 @@ fn signed_duration(text: &str) -> Result<SignedDuration, String> {
 }
 
 fn account(text: &str) -> Result<AccountId, String> {
-    let id = AccountId::new(text).filter(|id| id.reveal() == text && text.chars().all(|c| c.is_ascii_alphanumeric()));
-    id.ok_or_else(|| "not an account id; write letters and digits, as in DU1234567".into())
+    AccountId::typed(text).ok_or_else(|| "not an account id; write letters and digits, as in DU1234567".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -24,7 +24,7 @@ use route::{Order, Refusal, Whom};
 const CONNECTIONS_MAX: usize = 32;
 
 /// How long one connection may take, its request and the answer together.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
+const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
 
 /// The longest head of a request. Bodies are not read.
 const HEAD_BYTES_MAX: usize = 8 * 1024;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::Hands;
 use crate::output;
 
-pub(super) const HINT: &str = "Enter goes on to the next step, a scenario's name and Enter switches to it, Ctrl-C ends";
+const HINT: &str = "Enter goes on to the next step, a scenario's name and Enter switches to it, Ctrl-C ends";
 
 /// A terminal hands over at most this much of a line.
 const LINE_BYTES_MAX: usize = 4_096;
@@ -36,10 +36,13 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Begins to read. A thread waits for lines; it ends with the process.
+    /// Begins to read, and tells a person how. A thread waits for lines; it ends with the process.
     pub(super) fn new(hands: Hands) -> Self {
         let (sender, lines) = mpsc::channel(LINES_MAX);
         if hands == Hands::AtTheTerminal {
+            if in_foreground(&io::stdin()) == Ok(true) {
+                output::fault(HINT);
+            }
             std::thread::spawn(move || {
                 while let Some(line) = next_line(&io::stdin()) {
                     if sender.blocking_send(line).is_err() {
@@ -60,6 +63,11 @@ impl Keys {
     }
 }
 
+/// Whether what is typed at the terminal is meant for this process.
+fn in_foreground(terminal: &Stdin) -> rustix::io::Result<bool> {
+    Ok(tcgetpgrp(terminal)? == getpgrp())
+}
+
 /// Waits for a line. `None` at the end of what is typed (Ctrl-D), or of the terminal.
 fn next_line(terminal: &Stdin) -> Option<String> {
     loop {
@@ -68,7 +76,7 @@ fn next_line(terminal: &Stdin) -> Option<String> {
             Err(Errno::INTR) => continue,
             Err(_) => return None,
         }
-        if tcgetpgrp(terminal).ok()? == getpgrp() {
+        if in_foreground(terminal).ok()? {
             let mut line = [0; LINE_BYTES_MAX];
             let count = rustix::io::read(terminal, &mut line).ok().filter(|count| *count > 0)?;
             return Some(String::from_utf8_lossy(line.get(..count)?).into_owned());

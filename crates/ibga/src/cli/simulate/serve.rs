@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use ibga_sim::{Event, Fleet, StartError, What};
+use ibga_sim::{Fleet, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::Plan;
 use super::command::{Running, ended};
 use super::control::Control;
 use super::keys::{self, Keys};
-use super::sink::{Lost, Sink};
-use super::{Hands, Plan};
+use super::sink::{About, Sink, Writer, Written};
 use crate::cli::Exit;
 use crate::output;
 
@@ -23,7 +23,7 @@ pub(super) async fn serve(plan: Plan) -> Result<ExitCode, Exit> {
     let sink = Sink::open(plan.events.as_deref(), !plan.command.is_empty());
     let name = plan.events.as_deref().unwrap_or_else(|| "-".as_ref()).display();
     let sink = sink.map_err(|cause| fault(format!("cannot write the events to {name}: {cause}")))?;
-    let fleet = Fleet::start(plan.config, plan.gateways).await.map_err(|cause| {
+    let (fleet, events) = Fleet::start(plan.config, plan.gateways).await.map_err(|cause| {
         output::fault(&cause.to_string());
         if matches!(cause, StartError::NotLoopback(_)) { Exit::Usage } else { Exit::No }
     })?;
@@ -34,13 +34,15 @@ pub(super) async fn serve(plan: Plan) -> Result<ExitCode, Exit> {
         }
         None => None,
     };
-    let control = control.as_ref().map(Control::address);
-    let command = Running::start(&plan.command, fleet.remotes(), control)?;
-    if plan.hands == Hands::AtTheTerminal {
-        output::fault(keys::HINT);
-    }
-    let desk = Desk { fleet, sink, signals, command, keys: Keys::new(plan.hands), listening: plan.gateways, control };
-    Ok(desk.work().await)
+    let address = control.as_ref().map(Control::address);
+    let command = Running::start(&plan.command, fleet.remotes(), address)?;
+    let writer = Writer::start(sink, events, About { gateways: plan.gateways, control: address });
+    let mut desk = Desk { fleet, writer, signals, command, keys: Keys::new(plan.hands) };
+    let code = desk.work().await;
+    drop(control);
+    desk.fleet.stop().await;
+    desk.writer.finish().await;
+    Ok(code)
 }
 
 /// The signals that end it.
@@ -58,65 +60,28 @@ impl Signals {
 /// Everything that can happen, in one place.
 struct Desk {
     fleet: Fleet,
-    sink: Sink,
+    writer: Writer,
     signals: Signals,
     command: Option<Running>,
     keys: Keys,
-    /// How many gateways have not told yet that they listen.
-    listening: usize,
-    control: Option<std::net::SocketAddr>,
 }
 
 impl Desk {
-    async fn work(mut self) -> ExitCode {
-        let code = loop {
+    async fn work(&mut self) -> ExitCode {
+        loop {
             tokio::select! {
-                event = self.fleet.events().next() => {
-                    let Some(event) = event else { break Exit::No.into() };
-                    match self.write(&event) {
-                        Ok(()) => {}
-                        Err(Lost::ReaderGone) => break Exit::Yes.into(),
-                        Err(Lost::Failed(fault)) => {
-                            // A command goes on; what it is tested against must not vanish under it.
-                            output::fault(&format!("events are not written any more: {fault}"));
-                            if self.command.is_none() {
-                                break Exit::No.into();
-                            }
-                            self.sink = Sink::Nowhere;
-                        }
-                    }
-                }
+                // A command goes on without; what it is tested against must not vanish under it.
+                written = self.writer.ended() => if self.command.is_none() {
+                    return if written == Written::ToTheEnd { Exit::Yes.into() } else { Exit::No.into() };
+                },
                 line = self.keys.next() => keys::obey(&line, self.fleet.remotes()).await,
-                code = ended(&mut self.command) => break code,
+                code = ended(&mut self.command) => return code,
                 // The terminal tells the command too; its end is awaited.
-                _ = self.signals.interrupt.recv() => if self.command.is_none() { break Exit::Yes.into() },
+                _ = self.signals.interrupt.recv() => if self.command.is_none() { return Exit::Yes.into() },
                 _ = self.signals.terminate.recv() => match &self.command {
                     Some(command) => command.terminate(),
-                    None => break Exit::Yes.into(),
+                    None => return Exit::Yes.into(),
                 },
-            }
-        };
-        self.last_events();
-        self.fleet.stop().await;
-        code
-    }
-
-    fn write(&mut self, event: &Event) -> Result<(), Lost> {
-        self.sink.event(event)?;
-        if matches!(event.what, What::Listening { .. }) {
-            self.listening = self.listening.saturating_sub(1);
-            if let (0, Some(address)) = (self.listening, self.control.take()) {
-                self.sink.control(address)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what happened before the command's end.
-    fn last_events(&mut self) {
-        while let Some(event) = self.fleet.events().try_next() {
-            if self.write(&event).is_err() {
-                break;
             }
         }
     }
