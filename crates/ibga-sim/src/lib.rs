@@ -63,3 +63,8 @@ pub use scenario::{Scenario, UnknownScenario};
 pub use scene::{Scene, SceneError};
 pub use simulator::{NextError, Remote, Remotes, Simulator, State};
 pub use timeline::{AtEnd, Step, Timeline, TimelineError, TimelineFault};
+
+/// The examples of the simulator's page are tested as those above.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/simulator.md")]
+struct Page;

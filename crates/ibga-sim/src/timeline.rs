@@ -58,7 +58,7 @@ impl<S: Into<Scene>> From<S> for Timeline {
 }
 
 impl Timeline {
-    /// The same with one more step, which comes when the last one so far has lasted this long.
+    /// The same with one more step, which comes when the last one so far has lasted this long (from 1 ms to 31 days).
     #[must_use]
     pub fn after(mut self, lasts: Duration, scene: impl Into<Scene>) -> Self {
         self.rest.last_mut().unwrap_or(&mut self.first).lasts = Some(lasts.clamp(STEP_MIN, STEP_MAX));

@@ -65,49 +65,49 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = gateways, hide_default_value = true)]
     gateways: usize,
     /// What the gateway does (--list shows them), or a timeline of several: 'ready 30s, restart 10s, ready' [default: ready]
-    #[arg(long, value_name = "NAME|STEPS")]
+    #[arg(help_heading = "What happens", long, value_name = "NAME|STEPS")]
     scenario: Option<Timeline>,
     /// File with the timeline
-    #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
+    #[arg(help_heading = "What happens", long, value_name = "FILE", conflicts_with = "scenario")]
     timeline: Option<PathBuf>,
     /// How many times as fast the timeline plays: 60 makes seconds of minutes
-    #[arg(long, value_name = "TIMES")]
+    #[arg(help_heading = "What happens", long, value_name = "TIMES")]
     speed: Option<Speed>,
     /// Go on in the timeline by hand alone, whatever times it has
-    #[arg(long, conflicts_with = "speed")]
+    #[arg(help_heading = "What happens", long, conflicts_with = "speed")]
     step: bool,
     /// Become healthy after this time; short for the timeline 'SCENARIO TIME, ready'
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "timeline")]
+    #[arg(help_heading = "What happens", long, value_name = "TIME", value_parser = duration, conflicts_with = "timeline")]
     ready_after: Option<Duration>,
     /// Take requests that switch scenarios at this port of this machine; 0 takes a free one
-    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = control_address)]
+    #[arg(help_heading = "What happens", long, value_name = "[ADDRESS:]PORT", value_parser = control_address)]
     control: Option<SocketAddr>,
     /// Write events to this file, anew, instead of standard output
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
     /// What stands before the gateway's own port: none, socat, docker or the ibga container's (`ibga_socat`)
-    #[arg(long, default_value = "none", value_name = "NAME")]
+    #[arg(help_heading = "What the gateway is like", long, default_value = "none", value_name = "NAME")]
     proxy: Proxy,
     /// List the scenarios and end
     #[arg(long)]
     list: bool,
     /// Highest API version of the gateway: text to 200, mixed to 212, protobuf from 213
-    #[arg(long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
+    #[arg(help_heading = "What the gateway is like", long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
     server_version: u32,
     /// Account of the login (repeatable) [default: DU1234567, of further gateways DU1234568, …]
-    #[arg(long = "account", value_name = "ID", value_parser = account)]
+    #[arg(help_heading = "What the gateway is like", long = "account", value_name = "ID", value_parser = account)]
     accounts: Vec<AccountId>,
     /// How long the gateway thinks before each answer
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", value_parser = duration)]
     delay: Option<Duration>,
     /// Write single bytes with this pause between them
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", value_parser = duration)]
     dribble: Option<Duration>,
     /// How far the gateway's clock is ahead (negative: behind)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = signed_duration)]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", allow_hyphen_values = true, value_parser = signed_duration)]
     clock_offset: Option<SignedDuration>,
     /// Zone in the hello, as free text
-    #[arg(long, value_name = "ZONE")]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "ZONE")]
     time_zone: Option<String>,
     /// A command to run against the gateway
     #[arg(last = true, value_name = "CMD")]
