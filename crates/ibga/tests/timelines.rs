@@ -338,7 +338,7 @@ struct Terminal {
 impl Terminal {
     fn open(desk: &Desk, typed: &str) -> Self {
         let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--command", typed, "/dev/null"]).current_dir(&desk.folder).env_clear();
+        command.args(["--quiet", "--command", typed, "/dev/null"]).current_dir(&desk.folder).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("SHELL", "/bin/sh");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script starts");
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
@@ -347,10 +347,15 @@ impl Terminal {
 
     /// Reads up to a line with this text.
     fn until(&mut self, text: &str) -> String {
+        self.until_all(&[text])
+    }
+
+    /// Reads until all these texts came, in any order: events and messages go ways of their own.
+    fn until_all(&mut self, texts: &[&str]) -> String {
         let mut seen = String::new();
-        while !seen.contains(text) {
+        while !texts.iter().all(|text| seen.contains(text)) {
             let count = self.output.read_line(&mut seen).expect("text");
-            assert!(count > 0, "{text:?} never came: {seen}");
+            assert!(count > 0, "{texts:?} never came: {seen}");
         }
         seen
     }
@@ -362,7 +367,8 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        // The terminal goes with it, and with the terminal whatever runs there.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -371,7 +377,9 @@ impl Drop for Terminal {
 fn a_person_at_the_terminal_moves_the_gateway() {
     let desk = Desk::new();
     let binary = env!("CARGO_BIN_EXE_ibga");
-    let command = format!("exec {binary} simulate --port 0 --step --scenario 'ready 1ms, restart 1ms, wedged'");
+    let command = format!(
+        "trap : INT; {binary} simulate --port 0 --step --scenario 'ready 1ms, restart 1ms, wedged'; echo it ended with $?"
+    );
     let mut terminal = Terminal::open(&desk, &command);
     let seen = terminal.until("\"listening\"");
     assert!(seen.contains("Enter goes on to the next step"), "{seen}");
@@ -384,11 +392,9 @@ fn a_person_at_the_terminal_moves_the_gateway() {
     terminal.until("did you mean `ready`?");
     // Two lines at once are two orders.
     terminal.types("\n\n");
-    terminal.until(r#""scenario":"wedged","step":3"#);
-    terminal.until("timeline_ended");
-    terminal.until("no step follows");
+    terminal.until_all(&[r#""scenario":"wedged","step":3"#, "timeline_ended", "no step follows"]);
     terminal.types("\u{3}");
-    assert_eq!(terminal.child.wait().expect("ends").code(), Some(0));
+    terminal.until("it ended with 0");
 }
 
 #[test]
@@ -396,7 +402,7 @@ fn in_the_background_the_terminal_is_left_to_others() {
     let desk = Desk::new();
     let script = format!(
         "set -m; {} simulate --port 0 >events & \
-         until grep -q listening events; do :; done; echo ask; read -r line; echo got $line; jobs; kill %1; wait",
+         until grep -q listening events; do :; done; echo ask; read -r line; echo got $line; jobs; kill %1; wait; echo done",
         env!("CARGO_BIN_EXE_ibga")
     );
     let mut terminal = Terminal::open(&desk, &format!("bash -c '{script}'"));
@@ -404,4 +410,5 @@ fn in_the_background_the_terminal_is_left_to_others() {
     terminal.types("hello\n");
     terminal.until("got hello");
     terminal.until("Running");
+    terminal.until("done");
 }

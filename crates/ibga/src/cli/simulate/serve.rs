@@ -36,8 +36,10 @@ pub(super) async fn serve(plan: Plan) -> Result<ExitCode, Exit> {
     };
     let address = control.as_ref().map(Control::address);
     let command = Running::start(&plan.command, fleet.remotes(), address)?;
+    // What a person is told stands above the first event.
+    let keys = Keys::new(plan.hands);
     let writer = Writer::start(sink, events, About { gateways: plan.gateways, control: address });
-    let mut desk = Desk { fleet, writer, signals, command, keys: Keys::new(plan.hands) };
+    let mut desk = Desk { fleet, writer, signals, command, keys };
     let code = desk.work().await;
     drop(control);
     desk.fleet.stop().await;
