@@ -1084,7 +1084,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__simulate)
-            opts="-h --port --host --scenario --proxy --list --server-version --account --delay --dribble --ready-after --clock-offset --time-zone --help"
+            opts="-h --port --host --gateways --scenario --timeline --speed --step --ready-after --control --events --proxy --list --server-version --account --delay --dribble --clock-offset --time-zone --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1098,8 +1098,54 @@ _ibga() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --gateways)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --scenario)
                     COMPREPLY=($(compgen -W "ready logged_out port_refused port_timeout wedged api_silent api_closed api_reset restart http tls ssh vnc garbage hello_cut redirected server_too_old newer_than_announced zone_gbk no_zone startup_silent too_many_clients client_rejected client_id_in_use client_id_held paper_disclaimer accounts_missing accounts_empty accounts_trailing_comma accounts_late order_id_missing broken_field protocol_error flood master_client_replays unsolicited_order bytewise one_write api_unresponsive half_open read_only_api clock_skewed mid_session_close pacing_kill port_moved server_reset broker_silent broker_link_down broker_link_down_2110 broker_link_down_farms_ok broker_link_restored broker_link_restored_data_lost competing_session competing_session_162 competing_session_420 data_farm_down hmds_farm_down secdef_farm_down farm_flap farms_inactive farms_late" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeline)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --speed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --control)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --events)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --proxy)
@@ -1119,10 +1165,6 @@ _ibga() {
                     return 0
                     ;;
                 --dribble)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ready-after)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

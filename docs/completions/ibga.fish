@@ -32,7 +32,7 @@ complete -c ibga -n "__fish_ibga_needs_command" -f -a "run" -d 'Start an agent, 
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
-complete -c ibga -n "__fish_ibga_needs_command" -f -a "simulate" -d 'Simulate a gateway, healthy or with a fault'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
@@ -247,8 +247,9 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from help" -f -a "systemd" -d 'Write the schedule as systemd units'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l port -d 'Port to listen on; 0 takes a free one [default: 4002, or a free one for a command]' -r
-complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l host -d 'Address to listen on' -r
-complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l scenario -d 'What the gateway does (--list shows them)' -r -f -a "ready\t'A healthy gateway: logged in, farms up, orders allowed.'
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l host -d 'Address to listen on, of many gateways the first' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l gateways -d 'How many gateways: each at an address of its own, all at the same port' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l scenario -d 'What the gateway does (--list shows them), or a timeline of several: \'ready 30s, restart 10s, ready\' [default: ready]' -r -f -a "ready\t'A healthy gateway: logged in, farms up, orders allowed.'
 logged_out\t'Not logged in: the API port is closed; with a proxy in front, what that proxy makes of it.'
 port_refused\t'Nothing listens at the outer port, whatever proxy is configured: connections are refused.'
 port_timeout\t'The outer port\'s queue is full: connections get no answer at all.'
@@ -309,17 +310,22 @@ secdef_farm_down\t'2157: the contract data farm secdefhk is broken.'
 farm_flap\t'2103, then 2104: a farm was broken and is back.'
 farms_inactive\t'2107 and 2108: farms asleep until asked, which is healthy.'
 farms_late\t'Farm notices come after 700 ms; a question to the broker asked before them is never answered.'"
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l timeline -d 'File with the timeline' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l speed -d 'How many times as fast the timeline plays: 60 makes seconds of minutes' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l ready-after -d 'Become healthy after this time; short for the timeline \'SCENARIO TIME, ready\'' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l control -d 'Take requests that switch scenarios at this port of this machine; 0 takes a free one' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l events -d 'Write events to this file, anew, instead of standard output' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l proxy -d 'What stands before the gateway\'s own port: none, socat, docker or the ibga container\'s (`ibga_socat`)' -r -f -a "none\t''
 ibga_socat\t''
 socat\t''
 docker\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l server-version -d 'Highest API version of the gateway: text to 200, mixed to 212, protobuf from 213' -r
-complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l account -d 'Account of the login (repeatable) [default: DU1234567]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l account -d 'Account of the login (repeatable) [default: DU1234567, of further gateways DU1234568, …]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l delay -d 'How long the gateway thinks before each answer' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l dribble -d 'Write single bytes with this pause between them' -r
-complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l ready-after -d 'Become healthy after this time' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l clock-offset -d 'How far the gateway\'s clock is ahead (negative: behind)' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l time-zone -d 'Zone in the hello, as free text' -r
+complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l step -d 'Go on in the timeline by hand alone, whatever times it has'
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l list -d 'List the scenarios and end'
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand demo" -s h -l help -d 'Print help'
@@ -352,7 +358,7 @@ complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate a gateway, healthy or with a fault'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'

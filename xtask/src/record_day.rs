@@ -73,10 +73,10 @@ async fn record(moment: &Moment) -> Result<String, Fault> {
     let at = moment.instant()?;
     let config = Config {
         scenario: moment.scenario,
+        timeline: moment.timeline(),
         proxy: moment.proxy,
         server_version: moment.version,
         accounts: AccountId::parse_list(moment.accounts),
-        ready_after: moment.ready_after,
         ..Config::default()
     };
     let gateway = gateway(config, at, SignedDuration::from_secs(moment.clock_off_seconds)).await?;

@@ -25,6 +25,12 @@ impl AccountId {
         (!id.is_empty()).then_some(Self(id))
     }
 
+    /// Takes an id as a person types it: letters and digits, nothing around them.
+    pub fn typed(text: &str) -> Option<Self> {
+        let plain = !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(|c| c.is_ascii_alphanumeric());
+        plain.then(|| Self(text.to_owned()))
+    }
+
     /// Reads a comma-separated list; blank entries (a trailing comma is usual) are dropped. Of a list that is too long, the first
     /// ids are kept; but if live and paper accounts stand in it, both kinds stand in what is kept.
     pub fn parse_list(text: &str) -> Vec<Self> {
@@ -128,6 +134,16 @@ mod tests {
             let ids = AccountId::parse_list(text);
             let ids: Vec<&str> = ids.iter().map(AccountId::reveal).collect();
             assert_eq!(ids, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_types_is_taken_as_it_is_or_not_at_all() {
+        for text in ["DU1234567", "u7", &"F".repeat(ID_CHARS_MAX)] {
+            assert_eq!(AccountId::typed(text).as_ref().map(AccountId::reveal), Some(text));
+        }
+        for text in ["", " DU1", "DU1,DU2", "DU-1", "DÜ1", &"F".repeat(ID_CHARS_MAX + 1)] {
+            assert_eq!(AccountId::typed(text), None, "{text}");
         }
     }
 

@@ -9,15 +9,21 @@ use std::time::Duration;
 use ibga_core::account::AccountId;
 use jiff::SignedDuration;
 
+use crate::player::Pace;
 use crate::scenario::Scenario;
+use crate::timeline::Timeline;
 
 /// How a simulated gateway is set up. The default is a healthy paper gateway at a free port of this machine.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where clients connect; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What it does at first.
+    /// What it does.
     pub scenario: Scenario,
+    /// What it goes through; the first step takes the place of `scenario`.
+    pub timeline: Option<Timeline>,
+    /// What makes the timeline go on.
+    pub pace: Pace,
     /// What stands between the clients and the gateway's own port.
     pub proxy: Proxy,
     /// The highest server version that the gateway speaks. A session speaks the lower of this and the client's highest:
@@ -29,8 +35,6 @@ pub struct Config {
     pub delay: Duration,
     /// The pause between the single bytes of every write; `None` writes whole messages.
     pub dribble: Option<Duration>,
-    /// After this time the scenario gives way to [`Scenario::Ready`].
-    pub ready_after: Option<Duration>,
     /// The zone in the hello, as free text. The hello's time is that of the zone if its name is known, else UTC.
     pub time_zone: String,
     /// How far the gateway's clock is ahead of this machine's; negative is behind.
@@ -42,12 +46,13 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             scenario: Scenario::Ready,
+            timeline: None,
+            pace: Pace::default(),
             proxy: Proxy::None,
             server_version: 200,
-            accounts: AccountId::parse_list("DU1234567"),
+            accounts: AccountId::parse_list(crate::fleet::DEFAULT_ACCOUNT),
             delay: Duration::ZERO,
             dribble: None,
-            ready_after: None,
             time_zone: "US/Eastern".into(),
             clock_offset: SignedDuration::ZERO,
         }
@@ -126,13 +131,32 @@ pub enum StartError {
         #[source]
         fault: io::Error,
     },
+    /// So many gateways take more files than this process may open.
+    #[error(
+        "{gateways} gateways take {needed} open files, and this process may have {limit}; start fewer or raise `ulimit -n`"
+    )]
+    TooManyFiles {
+        /// How many gateways.
+        gateways: usize,
+        /// How many files they take, with some for connections.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
+    /// No such number of gateways.
+    #[error("{0} gateways; start 1 to {max}", max = crate::fleet::GATEWAYS_MAX)]
+    Gateways(usize),
+    /// Gateways beside each other take addresses of their own.
+    #[error("many gateways at {0}: they take an address each, so start at one of 127.0.0.0/8, such as 127.0.0.1")]
+    NotLoopback(SocketAddr),
     /// It has been stopped.
     #[error("the simulated gateway has stopped; start it again")]
     Stopped,
 }
 
 impl StartError {
-    pub(crate) fn listening(address: SocketAddr, fault: io::Error) -> Self {
+    /// What the system said about listening somewhere, with the next step.
+    pub fn listening(address: SocketAddr, fault: io::Error) -> Self {
         match fault.kind() {
             io::ErrorKind::AddrInUse => Self::AddressInUse(address),
             io::ErrorKind::PermissionDenied => Self::PermissionDenied(address),

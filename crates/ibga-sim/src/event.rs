@@ -2,6 +2,7 @@
 //! events are dropped and counted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,16 +12,20 @@ use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
 use crate::config::Proxy;
+use crate::player::Position;
 use crate::scenario::Scenario;
 
-/// The most events that wait to be taken.
+/// The most events that wait to be taken, and how many more for each gateway beyond the first.
 const EVENTS_MAX: usize = 4_096;
+const EVENTS_EACH: usize = 16;
 
-/// One event. Serializes as one flat object: `event`, `at_ms`, then what belongs to it.
+/// One event. Serializes as one flat object: `event`, `at_ms`, `gateway`, then what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When, counted from the start.
     pub at: Duration,
+    /// Of which gateway, counted from 1.
+    pub gateway: usize,
     /// What.
     pub what: What,
 }
@@ -86,7 +91,11 @@ pub enum What {
     Switched {
         /// The new scenario.
         scenario: Scenario,
+        /// Which step of the timeline it is; `None` if somebody chose it by hand.
+        position: Option<Position>,
     },
+    /// Nothing follows in the timeline; its last step stays.
+    TimelineEnded,
     /// Something failed inside the simulator.
     Fault {
         /// What.
@@ -157,6 +166,7 @@ impl What {
             Self::Request { .. } => "request",
             Self::Closed { .. } => "closed",
             Self::Switched { .. } => "switched",
+            Self::TimelineEnded => "timeline_ended",
             Self::Fault { .. } => "fault",
             Self::Missed { .. } => "missed",
         }
@@ -168,6 +178,7 @@ impl Serialize for Event {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("event", self.what.name())?;
         map.serialize_entry("at_ms", &u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX))?;
+        map.serialize_entry("gateway", &self.gateway)?;
         match &self.what {
             What::Listening { address, scenario, proxy } => {
                 map.serialize_entry("address", address)?;
@@ -199,7 +210,15 @@ impl Serialize for Event {
                 map.serialize_entry("by", by)?;
                 map.serialize_entry("how", how)?;
             }
-            What::Switched { scenario } => map.serialize_entry("scenario", scenario.name())?,
+            What::Switched { scenario, position } => {
+                map.serialize_entry("scenario", scenario.name())?;
+                if let Some(Position { step, steps, round }) = position {
+                    map.serialize_entry("step", step)?;
+                    map.serialize_entry("steps", steps)?;
+                    map.serialize_entry("round", round)?;
+                }
+            }
+            What::TimelineEnded => {}
             What::Fault { text } => map.serialize_entry("text", text)?,
             What::Missed { count } => map.serialize_entry("count", count)?,
         }
@@ -207,9 +226,16 @@ impl Serialize for Event {
     }
 }
 
-/// Where events are told.
+/// Where the events of one gateway are told.
 #[derive(Debug)]
 pub(crate) struct Teller {
+    gateway: usize,
+    channel: Arc<Channel>,
+}
+
+/// Where the events of all gateways meet.
+#[derive(Debug)]
+pub(crate) struct Channel {
     watch: Stopwatch,
     sender: mpsc::Sender<Event>,
     missed: AtomicU64,
@@ -226,38 +252,64 @@ impl Events {
     pub async fn next(&mut self) -> Option<Event> {
         self.receiver.recv().await
     }
+
+    /// The same for a thread without an async runtime.
+    pub fn blocking_next(&mut self) -> Option<Event> {
+        self.receiver.blocking_recv()
+    }
 }
 
-pub(crate) fn channel() -> (Teller, Events) {
-    let (sender, receiver) = mpsc::channel(EVENTS_MAX);
-    (Teller { watch: Stopwatch::start(), sender, missed: AtomicU64::new(0) }, Events { receiver })
+/// A channel for so many gateways.
+pub(crate) fn channel(gateways: usize) -> (Arc<Channel>, Events) {
+    let room = EVENTS_MAX + EVENTS_EACH * gateways.saturating_sub(1);
+    let (sender, receiver) = mpsc::channel(room);
+    (Arc::new(Channel { watch: Stopwatch::start(), sender, missed: AtomicU64::new(0) }), Events { receiver })
+}
+
+impl Channel {
+    /// Where the gateway of this number tells its events.
+    pub(crate) fn teller(self: &Arc<Self>, gateway: usize) -> Teller {
+        Teller { gateway, channel: Arc::clone(self) }
+    }
 }
 
 impl Teller {
     /// How long the simulator has been up.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.watch.elapsed()
+        self.channel.watch.elapsed()
+    }
+
+    /// What counts that time.
+    pub(crate) fn watch(&self) -> Stopwatch {
+        self.channel.watch
+    }
+
+    pub(crate) fn gateway(&self) -> usize {
+        self.gateway
     }
 
     pub(crate) fn tell(&self, what: What) {
-        let at = self.watch.elapsed();
-        let count = self.missed.swap(0, Ordering::Relaxed);
-        if count > 0 && self.sender.try_send(Event { at, what: What::Missed { count } }).is_err() {
-            self.missed.fetch_add(count + 1, Ordering::Relaxed);
+        let Self { gateway, channel } = self;
+        let (at, gateway) = (self.elapsed(), *gateway);
+        let count = channel.missed.swap(0, Ordering::Relaxed);
+        if count > 0 && channel.sender.try_send(Event { at, gateway, what: What::Missed { count } }).is_err() {
+            channel.missed.fetch_add(count + 1, Ordering::Relaxed);
             return;
         }
-        if self.sender.try_send(Event { at, what }).is_err() {
-            self.missed.fetch_add(1, Ordering::Relaxed);
+        if channel.sender.try_send(Event { at, gateway, what }).is_err() {
+            channel.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
 
     fn switched(scenario: Scenario) -> What {
-        What::Switched { scenario }
+        What::Switched { scenario, position: None }
     }
 
     #[test]
@@ -266,40 +318,49 @@ mod tests {
         for (what, json) in [
             (
                 What::Listening { address, scenario: Scenario::Ready, proxy: Proxy::IbgaSocat },
-                r#"{"event":"listening","at_ms":7,"address":"127.0.0.1:4002","scenario":"ready","proxy":"ibga_socat"}"#,
+                r#"{"event":"listening","at_ms":7,"gateway":2,"address":"127.0.0.1:4002","scenario":"ready","proxy":"ibga_socat"}"#,
             ),
             (
                 What::Connected { connection: 1, to: Place::Gateway, peer: address },
-                r#"{"event":"connected","at_ms":7,"connection":1,"to":"gateway","peer":"127.0.0.1:4002"}"#,
+                r#"{"event":"connected","at_ms":7,"gateway":2,"connection":1,"to":"gateway","peer":"127.0.0.1:4002"}"#,
             ),
             (
                 What::Hello { connection: 1, min: 100, max: 200 },
-                r#"{"event":"hello","at_ms":7,"connection":1,"min":100,"max":200}"#,
+                r#"{"event":"hello","at_ms":7,"gateway":2,"connection":1,"min":100,"max":200}"#,
             ),
             (
                 What::StartApi { connection: 1, client_id: 99 },
-                r#"{"event":"start_api","at_ms":7,"connection":1,"client_id":99}"#,
+                r#"{"event":"start_api","at_ms":7,"gateway":2,"connection":1,"client_id":99}"#,
             ),
             (
                 What::Request { connection: 1, id: 49, name: "req_current_time", answer: Answer::Answered },
-                r#"{"event":"request","at_ms":7,"connection":1,"id":49,"name":"req_current_time","answer":"answered"}"#,
+                r#"{"event":"request","at_ms":7,"gateway":2,"connection":1,"id":49,"name":"req_current_time","answer":"answered"}"#,
             ),
             (
                 What::Closed { connection: 1, by: Party::Client, how: How::Reset },
-                r#"{"event":"closed","at_ms":7,"connection":1,"by":"client","how":"reset"}"#,
+                r#"{"event":"closed","at_ms":7,"gateway":2,"connection":1,"by":"client","how":"reset"}"#,
             ),
-            (switched(Scenario::Ready), r#"{"event":"switched","at_ms":7,"scenario":"ready"}"#),
-            (What::Fault { text: "x".into() }, r#"{"event":"fault","at_ms":7,"text":"x"}"#),
-            (What::Missed { count: 3 }, r#"{"event":"missed","at_ms":7,"count":3}"#),
+            (switched(Scenario::Ready), r#"{"event":"switched","at_ms":7,"gateway":2,"scenario":"ready"}"#),
+            (
+                What::Switched {
+                    scenario: Scenario::Restart,
+                    position: Some(Position { step: 2, steps: 4, round: NonZeroU64::MIN }),
+                },
+                r#"{"event":"switched","at_ms":7,"gateway":2,"scenario":"restart","step":2,"steps":4,"round":1}"#,
+            ),
+            (What::TimelineEnded, r#"{"event":"timeline_ended","at_ms":7,"gateway":2}"#),
+            (What::Fault { text: "x".into() }, r#"{"event":"fault","at_ms":7,"gateway":2,"text":"x"}"#),
+            (What::Missed { count: 3 }, r#"{"event":"missed","at_ms":7,"gateway":2,"count":3}"#),
         ] {
-            let event = Event { at: Duration::from_millis(7), what };
+            let event = Event { at: Duration::from_millis(7), gateway: 2, what };
             assert_eq!(serde_json::to_string(&event).expect("serializes"), json);
         }
     }
 
     #[tokio::test]
     async fn a_slow_listener_is_told_how_much_it_missed() {
-        let (teller, mut events) = channel();
+        let (channel, mut events) = super::channel(1);
+        let teller = channel.teller(1);
         for _ in 0..EVENTS_MAX + 10 {
             teller.tell(switched(Scenario::Ready));
         }

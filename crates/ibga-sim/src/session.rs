@@ -17,6 +17,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{sleep, timeout};
 
 use crate::behaviour::{Admission, Answering, Behaviour, Ending, Greeting, OpenSessions, Step, Version, Writes, Zone};
+use crate::config::Config;
 use crate::desk::{self, Context, Desk};
 use crate::event::{Answer, How, Party, What};
 use crate::message::{self, Message};
@@ -41,6 +42,14 @@ const FLOOD_SMALL: usize = 200;
 const FLOOD_HUGE: usize = 256 * 1024;
 const FLOOD_ROUND: usize = 100;
 const FLOOD_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a gateway changes to.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) scenario: Scenario,
+    /// With the accounts of the login.
+    pub(crate) config: Arc<Config>,
+}
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +92,10 @@ enum Stage {
 /// One connection.
 pub(crate) struct Session {
     shared: Arc<Shared>,
+    config: Arc<Config>,
     connection: u64,
     stream: TcpStream,
-    changes: broadcast::Receiver<Scenario>,
+    changes: broadcast::Receiver<Change>,
     behaviour: Behaviour,
     stage: Stage,
     spoke: bool,
@@ -109,11 +119,13 @@ impl Session {
         shared: Arc<Shared>,
         connection: u64,
         stream: TcpStream,
-        scenario: Scenario,
-        changes: broadcast::Receiver<Scenario>,
+        current: Change,
+        changes: broadcast::Receiver<Change>,
     ) -> Self {
+        let Change { scenario, config } = current;
         Self {
             shared,
+            config,
             connection,
             stream,
             changes,
@@ -215,7 +227,7 @@ impl Session {
         let (min, max) = (hello.min.0, hello.max.0);
         self.shared.teller.tell(What::Hello { connection: self.connection, min, max });
         self.version = match self.behaviour.version {
-            Version::Negotiated => hello.max.min(ServerVersion(self.shared.config.server_version)),
+            Version::Negotiated => hello.max.min(ServerVersion(self.config.server_version)),
             Version::Fixed(version) => ServerVersion(version),
         };
         let answer = match self.behaviour.greeting {
@@ -239,7 +251,7 @@ impl Session {
     }
 
     fn hello_time(&self) -> Vec<u8> {
-        let name = &self.shared.config.time_zone;
+        let name = &self.config.time_zone;
         let zone = TimeZone::get(name).unwrap_or(TimeZone::UTC);
         let mut time = self.now().to_zoned(zone).strftime("%Y%m%d %H:%M:%S").to_string().into_bytes();
         let zone = match self.behaviour.zone {
@@ -278,7 +290,7 @@ impl Session {
             Ok(request) if self.stage == Stage::Open => {
                 let context = Context {
                     behaviour: &self.behaviour,
-                    config: &self.shared.config,
+                    config: &self.config,
                     port: self.shared.port,
                     version: self.version,
                     elapsed: self.shared.teller.elapsed(),
@@ -328,9 +340,9 @@ impl Session {
     }
 
     /// Takes over another scenario.
-    async fn changed(&mut self, change: Result<Scenario, RecvError>) -> Result<(), Ended> {
-        let scenario = match change {
-            Ok(scenario) => scenario,
+    async fn changed(&mut self, change: Result<Change, RecvError>) -> Result<(), Ended> {
+        let Change { scenario, config } = match change {
+            Ok(change) => change,
             Err(RecvError::Lagged(_)) => return Ok(()),
             Err(RecvError::Closed) => return Err(Ending::Close.into()),
         };
@@ -338,8 +350,13 @@ impl Session {
         if self.stage == Stage::Vanished {
             return Err(Ending::Reset.into());
         }
+        let other_login = config.accounts != self.config.accounts;
+        self.config = config;
         if self.stage == Stage::Hello {
             return self.greet().await;
+        }
+        if other_login {
+            return Err(Ending::Close.into());
         }
         if let OpenSessions::End(ending) = self.behaviour.open_sessions {
             return Err(ending.into());
@@ -373,7 +390,7 @@ impl Session {
     async fn step(&mut self, step: Step) -> Result<(), Ended> {
         match step {
             Step::Accounts(_) => {
-                let accounts = desk::accounts(&step, &self.shared.config);
+                let accounts = desk::accounts(&step, &self.config);
                 self.queue(accounts.as_slice());
             }
             Step::OrderId | Step::BrokenOrderId => {
@@ -386,7 +403,7 @@ impl Session {
             }
             Step::Replays => {
                 let ready = self.behaviour.account_ready;
-                self.queue(&desk::replays(self.version, &self.shared.config, ready));
+                self.queue(&desk::replays(self.version, &self.config, ready));
             }
             Step::Raw(bytes) => self.queue(&[Message::Raw(bytes.to_vec())]),
             Step::Flood => return self.flood().await,
@@ -432,11 +449,11 @@ impl Session {
         if self.behaviour.writes == Writes::Together {
             messages = vec![messages.concat()];
         }
-        if std::mem::take(&mut self.asked) && !self.shared.config.delay.is_zero() {
-            sleep(self.shared.config.delay).await;
+        if std::mem::take(&mut self.asked) && !self.config.delay.is_zero() {
+            sleep(self.config.delay).await;
         }
         for bytes in messages {
-            let pause = match (self.shared.config.dribble, self.behaviour.writes) {
+            let pause = match (self.config.dribble, self.behaviour.writes) {
                 (Some(pause), _) => Some(pause),
                 (None, Writes::Byte) => Some(Duration::ZERO),
                 (None, _) => None,
@@ -470,7 +487,7 @@ impl Session {
 
     /// The time by the gateway's clock.
     fn now(&self) -> Timestamp {
-        let configured = self.shared.config.clock_offset;
+        let configured = self.config.clock_offset;
         let scripted = SignedDuration::from_secs(self.behaviour.clock_ahead_seconds);
         let ahead = if configured.is_zero() { scripted } else { configured };
         let now = ibga_core::clock::now();

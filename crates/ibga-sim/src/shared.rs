@@ -1,10 +1,9 @@
-//! What the connections of one gateway share: settings, events, and the client ids that are taken.
+//! What the connections of one gateway share: events, and the client ids that are taken.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::Config;
 use crate::event::Teller;
 
 /// The most clients of a gateway, as IBKR documents it.
@@ -13,7 +12,6 @@ const CLIENTS_MAX: usize = 32;
 /// What the connections of one gateway share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: Config,
     pub(crate) teller: Teller,
     /// The gateway's own API port.
     pub(crate) port: u16,
@@ -50,8 +48,8 @@ impl Drop for Seat {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, teller: Teller, port: u16) -> Self {
-        Self { config, teller, port, connections: AtomicU64::new(0), clients: Mutex::default() }
+    pub(crate) fn new(teller: Teller, port: u16) -> Self {
+        Self { teller, port, connections: AtomicU64::new(0), clients: Mutex::default() }
     }
 
     pub(crate) fn next_connection(&self) -> u64 {

@@ -17,7 +17,7 @@ use common::{Desk, Gateway, Ran};
 use ibga_core::account::AccountId;
 use ibga_core::cause::Cause;
 use ibga_core::clock::Stopwatch;
-use ibga_sim::{Config, Proxy, Scenario};
+use ibga_sim::{Config, Proxy, Scenario, Timeline};
 use ibga_tws::ServerVersion;
 use ibga_tws::frame::FRAME_BYTES_MAX;
 use ibga_tws::hello::ServerHello;
@@ -194,7 +194,10 @@ fn what_is_expected_of_the_login() {
 
 #[test]
 fn proxies_before_a_closed_port() {
-    let closed = |proxy, ready_after| Config { scenario: Scenario::LoggedOut, proxy, ready_after, ..Config::default() };
+    let closed = |proxy, ready_after: Option<Duration>| {
+        let timeline = ready_after.map(|after| Timeline::from(Scenario::LoggedOut).after(after, Scenario::Ready));
+        Config { scenario: Scenario::LoggedOut, timeline, proxy, ..Config::default() }
+    };
     play_all([
         Case::new(closed(Proxy::IbgaSocat, None), Cause::ApiSilent),
         Case::new(closed(Proxy::Socat, None), Cause::ApiClosed),

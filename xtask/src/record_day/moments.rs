@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ibga_sim::{Proxy, Scenario};
+use ibga_sim::{Proxy, Scenario, Timeline};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -34,6 +34,11 @@ const ZONE: &str = "Asia/Hong_Kong";
 impl Moment {
     pub(super) fn instant(&self) -> Result<Timestamp, Fault> {
         Ok(self.at.parse::<DateTime>()?.to_zoned(TimeZone::get(ZONE)?)?.timestamp())
+    }
+
+    /// What the gateway does while it is recorded, if that is more than one thing.
+    pub(super) fn timeline(&self) -> Option<Timeline> {
+        self.ready_after.map(|lasts| Timeline::from(self.scenario).after(lasts, Scenario::Ready))
     }
 
     /// In the order of the day.

@@ -6,3 +6,4 @@ mod client;
 mod scenarios;
 #[cfg(test)]
 mod sessions;
+mod timelines;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::{Client, LIMIT, event, next_event, start, start_with};
 use ibga_core::account::AccountId;
 use ibga_core::clock::Stopwatch;
-use ibga_sim::{Answer, Config, How, Party, Place, Scenario, Simulator, StartError, What};
+use ibga_sim::{Answer, Config, How, Party, Place, Scenario, Simulator, StartError, Timeline, What};
 use ibga_tws::ServerVersion;
 use ibga_tws::reply::Reply;
 use ibga_tws::request::{Contract, Encoding, Raw, Request};
@@ -285,9 +285,9 @@ async fn a_half_open_session_answers_nothing_and_never_ends_by_itself() {
 
 #[tokio::test]
 async fn ready_comes_after_the_configured_time() {
-    let ready_after = Some(Duration::from_millis(50));
-    let mut simulator = start_with(Config { scenario: Scenario::LoggedOut, ready_after, ..Config::default() }).await;
-    let event = event(&mut simulator, |what| matches!(what, What::Switched { scenario: Scenario::Ready })).await;
+    let timeline = Timeline::from(Scenario::LoggedOut).after(Duration::from_millis(50), Scenario::Ready);
+    let mut simulator = start_with(Config { timeline: Some(timeline), ..Config::default() }).await;
+    let event = event(&mut simulator, |what| matches!(what, What::Switched { scenario: Scenario::Ready, .. })).await;
     assert!(event.at >= Duration::from_millis(50));
     Client::opened(&simulator, 200, 5).await;
 }

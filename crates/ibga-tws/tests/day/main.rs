@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
-use ibga_core::calendar::{Calendar, Exchange};
+use ibga_core::calendar::{self, Calendar, Exchange};
 use ibga_core::cause::Cause;
 use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::observation::{ApiSeen, ConnectFailure, ContainerSeen, Observation};
@@ -151,8 +151,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
             writer,
         },
     );
-    let calendar = Calendar::for_exchange(Exchange::XHKG);
-    let moment = calendar.at(now);
+    let moment = calendar::Market::of_one(Calendar::for_exchange(Exchange::XHKG)).at(now);
     let decision = gate::judge(&Question {
         gateway: "default",
         endpoint: None,
@@ -161,7 +160,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
         now,
         max_age: MAX_AGE,
         expected: &expectations(recording),
-        market: Market::At { moment: &moment, zone: calendar.zone(), days_left: None, chosen: Chosen::BySetting },
+        market: Market::At { moment: &moment, chosen: Chosen::BySetting },
     });
     assert!(!decision.is_go() || verdict.cause == Cause::Ready, "{}: a false go", recording.name);
     let reasons: Vec<&str> = decision.failures().map(|check| check.rule.fault_code()).collect();

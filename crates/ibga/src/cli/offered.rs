@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 use ibga_core::calendar::Exchange;
-use ibga_sim::{Proxy, Scenario};
+use ibga_sim::{Proxy, Scenario, Timeline};
 
 use crate::settings::STOCK_CONNECT;
 
@@ -70,9 +70,9 @@ pub(super) fn exchanges() -> Text {
     })
 }
 
-pub(super) fn scenarios() -> impl TypedValueParser<Value = Scenario> {
+pub(super) fn timelines() -> impl TypedValueParser<Value = Timeline> {
     Offering {
-        parser: |text: &str| Scenario::from_str(text),
+        parser: |text: &str| Timeline::from_str(text),
         words: || {
             Scenario::ALL.iter().map(|scenario| PossibleValue::new(scenario.name()).help(scenario.describe())).collect()
         },

@@ -1,79 +1,137 @@
-//! `ibga simulate`: a simulated gateway with scripted faults, to try everything against without an account.
+//! `ibga simulate`: simulated gateways with scripted faults, to try everything against without an account. This file holds the
+//! arguments and what they mean together; nothing is opened here.
+
+mod command;
+mod control;
+mod keys;
+mod serve;
+mod sink;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use ibga_core::account::AccountId;
-use ibga_sim::{Config, Proxy, Scenario, Simulator};
+use ibga_sim::{Config, Pace, Proxy, Scenario, Speed, Timeline};
 use jiff::SignedDuration;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 
-use super::{Exit, offered};
+use super::{Exit, offered, usage_fault};
 use crate::output;
 
 const AFTER_HELP: &str = "\
 Examples:
   ibga simulate                                              a healthy paper gateway at port 4002
   ibga simulate --scenario api_silent -- ibga check          a gateway for as long as a command runs
+  ibga simulate --scenario 'ready 30s, broker_link_down 20s, restart 10s, ready'
+  ibga simulate --timeline night.timeline --speed 60 --events night.jsonl -- ./agent
   ibga simulate --port 4000 --scenario logged_out --proxy ibga_socat --ready-after 30s
-  ibga simulate --scenario broker_link_down --server-version 222
+  ibga simulate --control 4900 &                             then, whenever you like:
+  curl -X POST localhost:4900/scenario/broker_link_down
+  ibga simulate --gateways 50                                127.0.0.1, 127.0.0.2, … at port 4002
   ibga simulate --list                                       all scenarios
 
-One JSON object per event goes to standard output; the first, `listening`, before any client can come. It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output to it and \
-ends with its exit code. The command finds IBKR_HOST and IBKR_PORT in its environment, and an IBGA_STATUS_FILE of its own.
+A timeline is steps, apart by commas or line ends: SCENARIO [as ACCOUNT[+ACCOUNT]] [TIME]. The last one stays, or the word \
+`repeat` begins anew; a step without a time waits for somebody to go on. `#` begins a comment. --speed shrinks the times of steps \
+and nothing else.
+On a terminal Enter goes on to the next step, and a scenario's name with Enter switches to it; the control port does the same with \
+POST /next and POST /scenario/NAME, for one of many gateways POST /gateways/2/next; GET / shows what they are doing. What is \
+chosen by name stays until somebody goes on.
+
+One JSON object per event goes to standard output; the first, `listening`, before any client can come.
+It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output and the terminal to it and \
+ends with its exit code. The command finds IBKR_HOST and IBKR_PORT in its environment, all gateways in SIMULATED_GATEWAYS, the \
+control port in SIMULATED_CONTROL, and an IBGA_STATUS_FILE of its own.
 
 Exit codes: 0 interrupted or listed, 1 cannot listen, 2 wrong usage; with a command its own, 126 not executable, 127 not found.";
 
-/// Simulate a gateway, healthy or with a fault
+/// The longest timeline file that is read; the timeline itself refuses a shorter text already.
+const FILE_BYTES_MAX: u64 = 128 * 1024;
+
+/// Simulate gateways, healthy or with faults
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct SimulateArgs {
     /// Port to listen on; 0 takes a free one [default: 4002, or a free one for a command]
     #[arg(long)]
     port: Option<u16>,
-    /// Address to listen on
+    /// Address to listen on, of many gateways the first
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// What the gateway does (--list shows them)
-    #[arg(long, default_value = "ready", value_name = "NAME", value_parser = offered::scenarios(), hide_possible_values = true)]
-    scenario: Scenario,
+    /// How many gateways: each at an address of its own, all at the same port
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = gateways, hide_default_value = true)]
+    gateways: usize,
+    /// What the gateway does (--list shows them), or a timeline of several: 'ready 30s, restart 10s, ready' [default: ready]
+    #[arg(help_heading = "What happens", long, value_name = "NAME|STEPS", value_parser = offered::timelines(), hide_possible_values = true)]
+    scenario: Option<Timeline>,
+    /// File with the timeline
+    #[arg(help_heading = "What happens", long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "scenario")]
+    timeline: Option<PathBuf>,
+    /// How many times as fast the timeline plays: 60 makes seconds of minutes
+    #[arg(help_heading = "What happens", long, value_name = "TIMES")]
+    speed: Option<Speed>,
+    /// Go on in the timeline by hand alone, whatever times it has
+    #[arg(help_heading = "What happens", long, conflicts_with = "speed")]
+    step: bool,
+    /// Become healthy after this time; short for the timeline 'SCENARIO TIME, ready'
+    #[arg(help_heading = "What happens", long, value_name = "TIME", value_parser = duration, conflicts_with = "timeline")]
+    ready_after: Option<Duration>,
+    /// Take requests that switch scenarios at this port of this machine; 0 takes a free one
+    #[arg(help_heading = "What happens", long, value_name = "[ADDRESS:]PORT", value_parser = control_address)]
+    control: Option<SocketAddr>,
+    /// Write events to this file, anew, instead of standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    events: Option<PathBuf>,
     /// What stands before the gateway's own port: none, socat, docker or the ibga container's (`ibga_socat`)
-    #[arg(long, default_value = "none", value_name = "NAME", value_parser = offered::proxies(), hide_possible_values = true)]
+    #[arg(help_heading = "What the gateway is like", long, default_value = "none", value_name = "NAME", value_parser = offered::proxies(), hide_possible_values = true)]
     proxy: Proxy,
     /// List the scenarios and end
     #[arg(long)]
     list: bool,
     /// Highest API version of the gateway: text to 200, mixed to 212, protobuf from 213
-    #[arg(long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
+    #[arg(help_heading = "What the gateway is like", long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
     server_version: u32,
-    /// Account of the login (repeatable) [default: DU1234567]
-    #[arg(long = "account", value_name = "ID", value_parser = account)]
+    /// Account of the login (repeatable) [default: DU1234567, of further gateways DU1234568, …]
+    #[arg(help_heading = "What the gateway is like", long = "account", value_name = "ID", value_parser = account)]
     accounts: Vec<AccountId>,
     /// How long the gateway thinks before each answer
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", value_parser = duration)]
     delay: Option<Duration>,
     /// Write single bytes with this pause between them
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", value_parser = duration)]
     dribble: Option<Duration>,
-    /// Become healthy after this time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    ready_after: Option<Duration>,
     /// How far the gateway's clock is ahead (negative: behind)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = signed_duration)]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", allow_hyphen_values = true, value_parser = signed_duration)]
     clock_offset: Option<SignedDuration>,
     /// Zone in the hello, as free text
-    #[arg(long, value_name = "ZONE")]
+    #[arg(help_heading = "What the gateway is like", long, value_name = "ZONE")]
     time_zone: Option<String>,
     /// A command to run against the gateway
     #[arg(last = true, value_name = "CMD", value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
+}
+
+/// What is to be done, once the arguments make sense together.
+struct Plan {
+    config: Config,
+    gateways: usize,
+    control: Option<SocketAddr>,
+    events: Option<PathBuf>,
+    hands: Hands,
+    command: Vec<OsString>,
+}
+
+/// Whether somebody sits at the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hands {
+    /// What is typed moves the gateways.
+    AtTheTerminal,
+    /// Standard input is left alone.
+    None,
 }
 
 fn signed_duration(text: &str) -> Result<SignedDuration, String> {
@@ -81,12 +139,30 @@ fn signed_duration(text: &str) -> Result<SignedDuration, String> {
 }
 
 fn account(text: &str) -> Result<AccountId, String> {
-    let id = AccountId::new(text).filter(|id| id.reveal() == text && text.chars().all(|c| c.is_ascii_alphanumeric()));
-    id.ok_or_else(|| "not an account id; write letters and digits, as in DU1234567".into())
+    AccountId::typed(text).ok_or_else(|| "not an account id; write letters and digits, as in DU1234567".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed_duration(text)?).map_err(|_| "less than nothing; write a positive time".into())
+}
+
+fn gateways(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=ibga_sim::GATEWAYS_MAX).contains(count));
+    count.ok_or_else(|| format!("not a number from 1 to {}", ibga_sim::GATEWAYS_MAX))
+}
+
+/// Whoever reaches the control port moves the gateways, so that no other machine may.
+fn control_address(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => text.replacen("localhost:", "127.0.0.1:", 1).parse(),
+    };
+    let address: SocketAddr = address.map_err(|_| "not a port; write a number such as 4900, or 127.0.0.1:4900")?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("it takes requests of this machine alone; write the port, or 127.0.0.1 and the port".into())
+    }
 }
 
 pub(super) fn run(arguments: &SimulateArgs) -> ExitCode {
@@ -99,8 +175,12 @@ pub(super) fn run(arguments: &SimulateArgs) -> ExitCode {
         }
         return Exit::Yes.into();
     }
+    let plan = match arguments.plan(keys::hands(&arguments.command)) {
+        Ok(plan) => plan,
+        Err(fault) => return usage_fault(&fault).into(),
+    };
     match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Ok(runtime) => runtime.block_on(serve::serve(plan)).unwrap_or_else(Into::into),
         Err(fault) => {
             output::fault(&format!("cannot start: {fault}"));
             Exit::No.into()
@@ -109,103 +189,64 @@ pub(super) fn run(arguments: &SimulateArgs) -> ExitCode {
 }
 
 impl SimulateArgs {
-    fn config(&self) -> Config {
+    fn plan(&self, hands: Hands) -> Result<Plan, String> {
         let default = Config::default();
-        Config {
+        let timeline = self.whole_timeline()?;
+        let has_steps = timeline.count() > 1 || timeline.steps().any(|step| step.lasts.is_some());
+        if !has_steps && (self.step || self.speed.is_some()) {
+            return Err(
+                "--speed and --step go with a timeline; give one, as in --scenario 'ready 30s, restart 10s, ready'"
+                    .into(),
+            );
+        }
+        if hands == Hands::None && self.control.is_none() {
+            if self.step && timeline.count() > 1 {
+                return Err(
+                    "--step without anybody to go on: use --control PORT, or run it on a terminal without a command"
+                        .into(),
+                );
+            }
+            if let Some(number) = timeline.first_by_hand() {
+                return Err(format!(
+                    "step {number} of the timeline has no time, and nobody can go on: give it one, use --control PORT, \
+                     or run it on a terminal without a command"
+                ));
+            }
+        }
+        let config = Config {
             listen: SocketAddr::new(self.host, self.port.unwrap_or(if self.command.is_empty() { 4002 } else { 0 })),
-            scenario: self.scenario,
+            scenario: default.scenario,
+            timeline: Some(timeline),
+            pace: if self.step { Pace::ByHand } else { Pace::Timed(self.speed.unwrap_or_default()) },
             proxy: self.proxy,
             server_version: self.server_version,
             accounts: if self.accounts.is_empty() { default.accounts } else { self.accounts.clone() },
             delay: self.delay.unwrap_or(default.delay),
             dribble: self.dribble,
-            ready_after: self.ready_after,
             time_zone: self.time_zone.clone().unwrap_or(default.time_zone),
             clock_offset: self.clock_offset.unwrap_or(default.clock_offset),
+        };
+        let (gateways, control, events) = (self.gateways, self.control, self.events.clone());
+        Ok(Plan { config, gateways, control, events, hands, command: self.command.clone() })
+    }
+
+    fn whole_timeline(&self) -> Result<Timeline, String> {
+        if let Some(path) = &self.timeline {
+            let name = path.display();
+            let text = read(path).map_err(|fault| format!("cannot read the timeline {name}: {fault}"))?;
+            return text.parse().map_err(|fault| format!("{name}, {fault}"));
+        }
+        let timeline = self.scenario.clone().unwrap_or_else(|| Scenario::Ready.into());
+        match (self.ready_after, timeline.count()) {
+            (None, _) => Ok(timeline),
+            (Some(after), 1) => Ok(timeline.after(after, Scenario::Ready)),
+            _ => Err("--ready-after goes with a single scenario; write the times into the timeline".into()),
         }
     }
 }
 
-/// Simulates until told to end.
-async fn serve(arguments: &SimulateArgs) -> ExitCode {
-    let signals =
-        signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) = match signals {
-        Ok(signals) => signals,
-        Err(fault) => {
-            output::fault(&format!("cannot listen for signals: {fault}"));
-            return Exit::No.into();
-        }
-    };
-    let mut simulator = match Simulator::start(arguments.config()).await {
-        Ok(simulator) => simulator,
-        Err(fault) => {
-            output::fault(&fault.to_string());
-            return Exit::No.into();
-        }
-    };
-    let mut command = match Running::start(&arguments.command, simulator.address()) {
-        Ok(command) => command,
-        Err(exit) => return exit.into(),
-    };
-    let code = loop {
-        tokio::select! {
-            event = simulator.events().next() => {
-                let Some(line) = event.and_then(|event| serde_json::to_string(&event).ok()) else { break Exit::No.into() };
-                let written = || writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
-                if command.is_none() && written().is_err() {
-                    break Exit::Yes.into();
-                }
-            }
-            code = ended(&mut command) => break code,
-            // The terminal tells the command too; its end is awaited.
-            _ = interrupt.recv() => if command.is_none() { break Exit::Yes.into() },
-            _ = terminate.recv() => match &command {
-                Some(command) => command.terminate(),
-                None => break Exit::Yes.into(),
-            },
-        }
-    };
-    simulator.stop().await;
-    code
-}
-
-/// The command that runs against the gateway.
-struct Running {
-    pid: Pid,
-    code: oneshot::Receiver<ExitCode>,
-}
-
-impl Running {
-    /// Starts the command, if there is one. Waiting for it takes a thread.
-    fn start(command: &[OsString], gateway: SocketAddr) -> Result<Option<Self>, Exit> {
-        let Some((program, arguments)) = command.split_first() else { return Ok(None) };
-        let mut command = Command::new(program);
-        command.args(arguments).env("IBKR_HOST", gateway.ip().to_string()).env("IBKR_PORT", gateway.port().to_string());
-        // What a simulated gateway is found to be must never stand where a real agent's gate looks.
-        let status_file = std::env::temp_dir().join(format!("ibga-simulate-{}.json", std::process::id()));
-        command.env("IBGA_STATUS_FILE", &status_file).env("IBGA_CONTAINER", "none");
-        let mut child = command.spawn().map_err(|fault| Exit::cannot_start(program, &fault))?;
-        let pid = Pid::from_child(&child);
-        let (sender, code) = oneshot::channel();
-        std::thread::spawn(move || {
-            // A command that was killed ends as a shell says it: 128 and the signal.
-            let code = child.wait().ok().and_then(|status| status.code().or_else(|| Some(128 + status.signal()?)));
-            let _ = std::fs::remove_file(status_file);
-            let _ = sender.send(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1).into());
-        });
-        Ok(Some(Self { pid, code }))
-    }
-
-    fn terminate(&self) {
-        let _ = kill_process(self.pid, Signal::TERM);
-    }
-}
-
-/// The end of the command; never, if there is none.
-async fn ended(command: &mut Option<Running>) -> ExitCode {
-    match command {
-        Some(command) => (&mut command.code).await.unwrap_or_else(|_| Exit::No.into()),
-        None => std::future::pending().await,
-    }
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
-use ibga_sim::{Config, Scenario, Simulator};
+use ibga_sim::{Config, Scenario, blocking};
 use serde_json::Value;
 
 /// A folder that is removed at the end of the test, and the binary run in it with an environment of its own.
@@ -122,39 +121,16 @@ impl Ran {
     }
 }
 
-/// A simulated gateway that runs in a thread of its own until it is dropped.
+/// A simulated gateway that runs until it is dropped, and leaves no lock of its probes behind.
 pub struct Gateway {
     pub address: SocketAddr,
-    events: Arc<Mutex<Vec<Value>>>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    gateway: blocking::Gateway,
 }
 
 impl Gateway {
     pub fn start(config: Config) -> Self {
-        let (address_sender, address) = std::sync::mpsc::channel();
-        let (stop, mut stopped) = tokio::sync::oneshot::channel();
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&events);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-            runtime.expect("a runtime").block_on(async {
-                let mut simulator = Simulator::start(config).await.expect("a simulated gateway");
-                address_sender.send(simulator.address()).expect("the test waits");
-                loop {
-                    tokio::select! {
-                        _ = &mut stopped => break,
-                        event = simulator.events().next() => {
-                            let event = serde_json::to_value(event.expect("an event")).expect("JSON");
-                            told.lock().expect("no panic").push(event);
-                        }
-                    }
-                }
-                simulator.stop().await;
-            });
-        });
-        let address = address.recv().expect("an address");
-        Self { address, events, stop: Some(stop), thread: Some(thread) }
+        let gateway = blocking::Gateway::start(config).expect("a simulated gateway");
+        Self { address: gateway.address(), gateway }
     }
 
     /// Where the lock of this gateway lies.
@@ -164,12 +140,12 @@ impl Gateway {
 
     /// What happened so far.
     pub fn events(&self) -> Vec<Value> {
-        self.events.lock().expect("no panic").clone()
+        self.gateway.events().iter().map(|event| serde_json::to_value(event).expect("JSON")).collect()
     }
 
     /// How many events of this name there were so far.
     pub fn count(&self, name: &str) -> usize {
-        self.events.lock().expect("no panic").iter().filter(|event| event["event"] == name).count()
+        self.events().iter().filter(|event| event["event"] == name).count()
     }
 
     pub fn playing(scenario: Scenario) -> Self {
@@ -179,10 +155,6 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
         // Nobody will ever probe this port again.
         let _ = std::fs::remove_file(self.lock_file());
     }

