@@ -8,6 +8,7 @@ mod clock;
 mod configuration;
 mod container;
 mod gateway;
+mod market;
 mod places;
 mod readers;
 mod time_zone;
@@ -77,6 +78,8 @@ pub enum Subject {
     Clock,
     /// This machine's time zone.
     TimeZone,
+    /// The exchanges whose hours the gate keeps.
+    Market,
 }
 
 impl Subject {
@@ -91,6 +94,7 @@ impl Subject {
             Self::Gateway => "gateway",
             Self::Clock => "clock",
             Self::TimeZone => "time zone",
+            Self::Market => "market",
         }
     }
 }
@@ -153,7 +157,9 @@ pub struct Circumstances {
 /// Examines everything in turn, and hands on each finding as soon as it is made. Settings that cannot be read leave nothing to
 /// examine but themselves.
 pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, mut tell: impl FnMut(Finding)) {
-    tell(configuration::examine(settings));
+    for finding in configuration::examine(settings) {
+        tell(finding);
+    }
     let Ok(settings) = settings else {
         return tell(Finding::not_tested(Subject::Gateway, "and all the rest: the configuration comes first"));
     };
@@ -166,6 +172,7 @@ pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, 
     tell(container::examine(settings));
     let report: Report = crate::check::look(settings, &zone);
     tell(gateway::examine(&report));
-    tell(clock::examine(&report));
+    tell(clock::examine(settings, &report));
     tell(time_zone::examine(settings, at));
+    tell(market::examine(settings, at.now));
 }
