@@ -1,11 +1,11 @@
 //! The schedule around an exchange: when the status is checked, when the agent starts, and what IBKR does in between. Pure: a plan,
 //! a calendar and a span of time give what will happen.
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, Time, Weekday, time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::calendar::{Calendar, Day, Market, MarketState, Phase};
+use crate::calendar::{Calendar, Day, Market, MarketState, Phase, TradingSession};
 use crate::gate::market_text;
 use crate::reset_windows::{self, DailyReset};
 use crate::window::trades_from;
@@ -16,11 +16,15 @@ const CHECK_LEAD: SignedDuration = SignedDuration::from_mins(5);
 /// How long before the open the first check of a day is made, so that a person has time to approve a login.
 const PRE_MARKET_LEAD: SignedDuration = SignedDuration::from_mins(90);
 
+/// The checks on Sundays, after the weekly login has ended in New York.
+const SUNDAY_CHECKS: [Time; 3] = [time(17, 0, 0, 0), time(20, 0, 0, 0), time(22, 0, 0, 0)];
+
 /// How long after the open the hourly checks begin, and how far apart they are.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// How far ahead a regular day of trading is looked for, to learn an exchange's hours.
-const REGULAR_DAY_WITHIN: i32 = 31;
+/// How far a regular day of trading is looked for, to learn an exchange's hours: ahead, and behind for a calendar that has ended.
+const REGULAR_DAY_AHEAD: usize = 31;
+const REGULAR_DAY_BEHIND: usize = 800;
 
 /// The most days that can be looked ahead.
 pub const DAYS_MAX: i32 = 366;
@@ -32,32 +36,51 @@ pub struct Plan {
     pub agent: Vec<Time>,
     /// Checks of the status, on trading days.
     pub checks: Vec<Time>,
-    /// Checks on the Sunday before a week with trading, when the weekly login has ended and somebody may have to approve.
+    /// Checks on Sundays, when the weekly login has ended and somebody may have to approve.
     pub sunday_checks: Vec<Time>,
+}
+
+/// What an operator wants instead of what the exchange's hours say; an empty list means none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Starts of the agent.
+    pub agent: Option<Vec<Time>>,
+    /// Checks on trading days.
+    pub checks: Option<Vec<Time>>,
+    /// Checks on Sundays.
+    pub sunday_checks: Option<Vec<Time>>,
 }
 
 impl Plan {
     /// The plan for an exchange as its hours are on and after a date: the agent at each start of continuous trading, checks 90
     /// minutes before the open, 5 minutes before each agent run, and hourly from an hour after the open; on Sundays at 17:00,
-    /// 20:00 and 22:00. `None` if the calendar knows no regular day soon.
-    pub fn for_exchange(calendar: &Calendar, from: Date) -> Option<Self> {
+    /// 20:00 and 22:00. Where its calendar has ended the last known hours count. `None` without a calendar.
+    pub fn for_exchange(calendar: &Calendar, from: Date, wishes: &Wishes) -> Option<Self> {
         let zone = calendar.zone()?;
-        let mut days = from.series(1.day()).take(REGULAR_DAY_WITHIN.unsigned_abs() as usize);
-        let session = days.find_map(|date| match calendar.session_on(date) {
-            Day::Session(session) if session.reason.is_none() => Some(session),
-            _ => None,
-        })?;
         let wall = |instant: Timestamp| zone.to_datetime(instant).time();
-        let agent: Vec<Time> =
-            [Some(session.open), session.lunch.map(|(_, end)| end)].into_iter().flatten().map(wall).collect();
-        let before_runs = agent.iter().map(|time| time.wrapping_sub(CHECK_LEAD));
+        let session = regular_session(calendar, from)?;
         let (open, close) = (wall(session.open), wall(session.close));
-        let hours = std::iter::successors(Some(open.wrapping_add(HOUR)), |time| time.checked_add(HOUR).ok());
-        let hourly = hours.take_while(|time| *time < close);
-        let checks = rising(std::iter::once(open.wrapping_sub(PRE_MARKET_LEAD)).chain(before_runs).chain(hourly));
-        let sunday_checks = [17, 20, 22].into_iter().map(|hour| Time::constant(hour, 0, 0, 0));
-        Some(Self { agent, checks, sunday_checks: sunday_checks.collect() })
+        let starts = [Some(session.open), session.lunch.map(|(_, end)| end)];
+        let agent = rising(wishes.agent.clone().unwrap_or_else(|| starts.into_iter().flatten().map(wall).collect()));
+        let checks = wishes.checks.clone().unwrap_or_else(|| {
+            let before_runs = agent.iter().map(|time| time.saturating_sub(CHECK_LEAD));
+            let hours = std::iter::successors(Some(open.wrapping_add(HOUR)), |time| time.checked_add(HOUR).ok());
+            let hourly = hours.take_while(|time| *time < close);
+            std::iter::once(open.saturating_sub(PRE_MARKET_LEAD)).chain(before_runs).chain(hourly).collect()
+        });
+        let sunday_checks = wishes.sunday_checks.clone().unwrap_or_else(|| SUNDAY_CHECKS.to_vec());
+        Some(Self { agent, checks: rising(checks), sunday_checks: rising(sunday_checks) })
     }
+}
+
+/// A trading session of a regular day, near a date.
+fn regular_session(calendar: &Calendar, from: Date) -> Option<TradingSession> {
+    let ahead = from.series(1.day()).take(REGULAR_DAY_AHEAD);
+    let behind = from.series(-1.day()).take(REGULAR_DAY_BEHIND);
+    ahead.chain(behind).find_map(|date| match calendar.session_on(date) {
+        Day::Session(session) if session.reason.is_none() => Some(session),
+        _ => None,
+    })
 }
 
 /// Sorted, without repetitions.
@@ -133,7 +156,7 @@ pub fn events(plan: &Plan, market: &Market, resets: &[DailyReset], from: Timesta
         if begins >= until {
             break;
         }
-        let day = Planned { plan, market, zone: &zone, date, begins: begins.max(from) };
+        let day = PlannedDay { plan, market, zone: &zone, date, begins: begins.max(from) };
         let is_known = day.is_known();
         if was_known && !is_known {
             all.push(Event { at: day.begins, what: What::Unknown });
@@ -156,7 +179,7 @@ pub fn events(plan: &Plan, market: &Market, resets: &[DailyReset], from: Timesta
 }
 
 /// One date of the plan.
-struct Planned<'a> {
+struct PlannedDay<'a> {
     plan: &'a Plan,
     market: &'a Market,
     zone: &'a TimeZone,
@@ -165,16 +188,19 @@ struct Planned<'a> {
     begins: Timestamp,
 }
 
-impl Planned<'_> {
+impl PlannedDay<'_> {
     fn events(&self) -> Vec<Event> {
         match self.date.weekday() {
-            Weekday::Sunday if self.week_trades() => self.checks(&self.plan.sunday_checks),
-            Weekday::Saturday | Weekday::Sunday => Vec::new(),
+            Weekday::Sunday => self.checks(&self.plan.sunday_checks),
+            Weekday::Saturday => Vec::new(),
             // What happens there is up to the gate, which will say no.
             _ if !self.is_known() => Vec::new(),
             _ => match trades_from(self.midnight(), self.zone, self.market) {
                 Ok(()) => self.trading(),
-                Err(moment) => vec![Event { at: self.begins, what: What::Closed { market: market_text(&moment) } }],
+                Err(_) => vec![Event {
+                    at: self.begins,
+                    what: What::Closed { market: market_text(&self.market.at(self.begins)) },
+                }],
             },
         }
     }
@@ -207,13 +233,6 @@ impl Planned<'_> {
     fn is_known(&self) -> bool {
         self.market.at(self.midnight()).members.iter().all(|member| member.moment.phase != Phase::Unknown)
     }
-
-    /// Whether there may be trading in the six days after this one.
-    fn week_trades(&self) -> bool {
-        let week = self.date.series(1.day()).skip(1).take(6);
-        week.filter_map(|date| self.zone.to_timestamp(date.to_datetime(Time::midnight())).ok())
-            .any(|midnight| trades_from(midnight, self.zone, self.market).is_ok())
-    }
 }
 
 #[cfg(test)]
@@ -227,7 +246,7 @@ mod tests {
     }
 
     fn plan(calendar: &Calendar) -> Plan {
-        Plan::for_exchange(calendar, "2026-11-24".parse().expect("a date")).expect("a plan")
+        Plan::for_exchange(calendar, "2026-11-24".parse().expect("a date"), &Wishes::default()).expect("a plan")
     }
 
     /// What happens between two instants, in the exchange's zone, as `Tue 08:00 check`.
@@ -259,11 +278,28 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_does_not_follow_a_half_day() {
+    fn the_plan_follows_regular_days_and_outlives_the_data() {
         let calendar = Calendar::for_exchange(Exchange::XHKG);
-        let on = |date: &str| Plan::for_exchange(&calendar, date.parse().expect("a date"));
-        assert_eq!(on("2026-12-24"), on("2026-11-24"));
-        assert_eq!(on("2031-01-06"), None, "past the data nothing is guessed");
+        let on = |date: &str| Plan::for_exchange(&calendar, date.parse().expect("a date"), &Wishes::default());
+        for date in ["2026-12-24", "2026-12-31", "2027-12-31", "2028-01-03", "2029-06-01"] {
+            assert_eq!(on(date), on("2026-11-24"), "{date}");
+        }
+    }
+
+    #[test]
+    fn wishes_take_the_place_of_what_the_hours_say() {
+        let calendar = Calendar::for_exchange(Exchange::XHKG);
+        let plan = |wishes: &Wishes| {
+            Plan::for_exchange(&calendar, "2026-11-24".parse().expect("a date"), wishes).expect("a plan")
+        };
+        let walls = |times: &[Time]| times.iter().copied().map(wall).collect::<Vec<_>>().join(" ");
+        let agent = Some(vec![time(14, 20, 0, 0), time(10, 15, 0, 0)]);
+        let moved = plan(&Wishes { agent, ..Wishes::default() });
+        assert_eq!(walls(&moved.agent), "10:15 14:20");
+        // The checks before the agent move with it.
+        assert_eq!(walls(&moved.checks), "08:00 10:10 10:30 11:30 12:30 13:30 14:15 14:30 15:30");
+        let none = plan(&Wishes { agent: Some(vec![]), checks: Some(vec![]), sunday_checks: Some(vec![]) });
+        assert_eq!(none, Plan { agent: vec![], checks: vec![], sunday_checks: vec![] });
     }
 
     #[test]

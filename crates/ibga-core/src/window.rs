@@ -7,12 +7,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::calendar::{Calendar, Market, MarketMoment, MarketState, Phase};
 use crate::gate::market_text;
+
+/// The end of a day, as the end of a window: `24:00`.
+const MIDNIGHT_AFTER: Time = Time::MAX;
 
 /// On which days a window is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +67,11 @@ impl Window {
         (start < end).then_some(Self { days, start, end })
     }
 
+    /// A window of this length, or to the end of the day.
+    pub fn lasting(days: Days, start: Time, length: SignedDuration) -> Self {
+        Self { days, start, end: start.checked_add(length).unwrap_or(MIDNIGHT_AFTER) }
+    }
+
     /// The same span on every day, for those who pass over market hours.
     #[must_use]
     pub fn whatever_the_market(&self) -> Self {
@@ -71,11 +79,6 @@ impl Window {
             Days::Trading => Self { days: Days::Daily, ..*self },
             Days::Weekly(_) | Days::Daily => *self,
         }
-    }
-
-    /// The days.
-    pub fn days(&self) -> Days {
-        self.days
     }
 
     /// Whether a job may start at this instant, by the wall clock of the market's first exchange.
@@ -123,7 +126,8 @@ impl fmt::Display for Window {
             Days::Daily => f.write_str("daily ")?,
             Days::Weekly(weekday) => write!(f, "{} ", weekday_name(weekday))?,
         }
-        write!(f, "{}-{}", wall(self.start), wall(self.end))
+        let end = if self.end == MIDNIGHT_AFTER { "24:00".into() } else { wall(self.end) };
+        write!(f, "{}-{end}", wall(self.start))
     }
 }
 
@@ -138,7 +142,8 @@ impl FromStr for Window {
             _ => return Err(WindowError::Form),
         };
         let (start, end) = span.split_once('-').ok_or(WindowError::Form)?;
-        let (start, end) = parse_wall(start).zip(parse_wall(end)).ok_or(WindowError::Form)?;
+        let end = if end == "24:00" { Some(MIDNIGHT_AFTER) } else { parse_wall(end) };
+        let (start, end) = parse_wall(start).zip(end).ok_or(WindowError::Form)?;
         Self::new(days, start, end).ok_or_else(|| WindowError::Backwards { end: wall(end) })
     }
 }
@@ -318,11 +323,11 @@ mod tests {
 
     #[test]
     fn windows_read_back_and_others_are_refused() {
-        for text in ["09:30-09:45", "sun 17:00-17:15", "daily 00:00-23:59"] {
+        for text in ["09:30-09:45", "sun 17:00-17:15", "daily 00:00-23:59", "23:59-24:00"] {
             assert_eq!(text.parse::<Window>().expect("a window").to_string(), text);
         }
         assert_eq!("SUN  17:00-17:15".parse::<Window>().expect("a window").to_string(), "sun 17:00-17:15");
-        for text in ["", "09:30", "9:30-9:45", "09:30-24:00", "sunday 17:00-18:00", "sun mon 1:00-2:00", "+9:30-09:45"]
+        for text in ["", "09:30", "9:30-9:45", "24:00-24:00", "sunday 17:00-18:00", "sun mon 1:00-2:00", "+9:30-09:45"]
         {
             assert_eq!(text.parse::<Window>(), Err(WindowError::Form), "{text}");
         }

@@ -25,7 +25,7 @@ use ibga_core::secure_file::{self, ReadError, Trust};
 use ibga_core::window::{Window, admitted};
 
 use crate::check::endpoint;
-use crate::market::{calendars, market};
+use crate::market::{calendars, market_of_schedule};
 use crate::output::{self, Output, Volume};
 use crate::settings::{Flags, Settings, SettingsError, Sources};
 
@@ -204,7 +204,13 @@ struct WindowArgs {
 
 impl WindowArgs {
     /// Whether to go on; if not, says which window was missed.
-    fn admit(&self, name: &str, settings: &Settings, hours: preflight::MarketHours) -> Result<(), Exit> {
+    fn admit(
+        &self,
+        name: &str,
+        settings: &Settings,
+        hours: preflight::MarketHours,
+        output: Output,
+    ) -> Result<(), Exit> {
         if self.windows.is_empty() {
             return Ok(());
         }
@@ -213,8 +219,8 @@ impl WindowArgs {
             preflight::MarketHours::PassedOver => self.windows.iter().map(Window::whatever_the_market).collect(),
         };
         let calendars = calendars(settings).map_err(|fault| usage_fault(&fault))?;
-        admitted(&windows, clock::now(), &market(settings, &calendars)).map_err(|missed| {
-            output::fault(&format!("ibga {name}: nothing was started: {missed}"));
+        admitted(&windows, clock::now(), &market_of_schedule(settings, &calendars)).map_err(|missed| {
+            output.message(&format!("ibga {name}: nothing was started: {missed}"));
             Exit::Yes
         })
     }

@@ -1,7 +1,7 @@
 //! Responsible for the calendars as this machine has them: the compiled-in ones with the operator's overrides, which are read
 //! anew at each use. The file is believed under the same conditions as the status file.
 
-use ibga_core::calendar::{Calendars, Market};
+use ibga_core::calendar::{Calendars, Combination, Market};
 use ibga_core::secure_file::{self, ReadError};
 
 use crate::check::trust;
@@ -21,6 +21,16 @@ pub(crate) fn calendars(settings: &Settings) -> Result<Calendars, String> {
         fault => format!("{}: calendar overrides {path}: {fault}", overrides.place),
     })?;
     Calendars::with_overrides(&text, &path.to_string()).map_err(|fault| format!("calendar overrides {fault}"))
+}
+
+/// The exchanges by which scheduled jobs go. Where any of them is enough, that is the first alone: its wall clock is the plan's,
+/// and another one's hours are another plan's.
+pub(crate) fn market_of_schedule(settings: &Settings, calendars: &Calendars) -> Market {
+    let choice = &settings.market.value;
+    match (choice.combination, choice.exchanges.first()) {
+        (Combination::Any, Some(first)) => Market::of_one(calendars.of(*first)),
+        _ => market(settings, calendars),
+    }
 }
 
 /// The exchanges that are set, judged together.

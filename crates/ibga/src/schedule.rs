@@ -10,13 +10,11 @@ use std::path::PathBuf;
 
 use ibga_core::schedule::Plan;
 use ibga_core::window::{Days, Window};
-use jiff::civil::{Time, Weekday, time};
+use jiff::SignedDuration;
+use jiff::civil::{Time, Weekday};
 
 /// How long after its time a job may still start. Shorter than any shift of a clock, so that a job at a wrong hour starts nothing.
-const MINUTES_LATE_MAX: i64 = 15;
-
-/// The last minute of a day, at which a window ends at the latest.
-const LAST_MINUTE: Time = time(23, 59, 0, 0);
+const LATE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// Trading days are among these; which of them are none is each job's own business.
 const TRADING_WEEKDAYS: [Weekday; 5] =
@@ -35,6 +33,8 @@ pub struct Jobs {
     pub folder: PathBuf,
     /// Flags that every job gets.
     pub flags: Vec<String>,
+    /// Settings that stand in this process's environment alone, by their variables.
+    pub environment: Vec<(String, String)>,
     /// The agent and its arguments; empty if there is none to start.
     pub agent: Vec<String>,
     /// When.
@@ -71,10 +71,9 @@ impl Slot {
         }
     }
 
-    /// When it may start. `None` for a time in the last minute of a day.
-    pub fn window(&self) -> Option<Window> {
-        let end = self.time.checked_add(jiff::SignedDuration::from_mins(MINUTES_LATE_MAX)).unwrap_or(LAST_MINUTE);
-        Window::new(self.days, self.time, end)
+    /// When it may start.
+    pub fn window(&self) -> Window {
+        Window::lasting(self.days, self.time, LATE_MAX)
     }
 }
 
@@ -113,6 +112,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use ibga_core::calendar::{Calendar, Exchange};
+    use ibga_core::schedule::Wishes;
 
     use super::*;
 
@@ -125,18 +125,20 @@ mod tests {
             program: "/usr/local/bin/ibga".into(),
             folder: "/home/trader/desk 1".into(),
             flags: vec![],
+            environment: vec![("IBGA_EXPECT_MODE".into(), "paper".into())],
             agent: vec!["./agent.py".into(), "--note".into(), "100% of it".into()],
-            plan: Plan::for_exchange(&calendar, "2026-11-24".parse().expect("a date")).expect("a plan"),
+            plan: Plan::for_exchange(&calendar, "2026-11-24".parse().expect("a date"), &Wishes::default())
+                .expect("a plan"),
         }
     }
 
     #[test]
     fn a_job_may_start_a_quarter_of_an_hour_late_but_never_the_day_after() {
         for (hour, minute, window) in
-            [(9, 30, Some("09:30-09:45")), (23, 50, Some("23:50-23:59")), (23, 59, None), (0, 0, Some("00:00-00:15"))]
+            [(9, 30, "09:30-09:45"), (23, 50, "23:50-24:00"), (23, 59, "23:59-24:00"), (0, 0, "00:00-00:15")]
         {
             let slot = Slot { kind: Kind::Agent, days: Days::Trading, time: Time::constant(hour, minute, 0, 0) };
-            assert_eq!(slot.window().map(|window| window.to_string()).as_deref(), window);
+            assert_eq!(slot.window().to_string(), window);
         }
     }
 

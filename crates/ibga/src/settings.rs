@@ -29,8 +29,8 @@ use ibga_core::calendar::{Combination, Exchange};
 use ibga_core::gate::Chosen;
 use ibga_core::nearest::nearest;
 use ibga_core::reset_windows::{DailyReset, published};
+use ibga_core::schedule::Wishes;
 use ibga_core::verdict::ExpectedMode;
-use jiff::civil::Time;
 
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
@@ -209,12 +209,8 @@ pub struct Settings {
     pub market: Sourced<MarketChoice>,
     /// The file that corrects the calendars, if anyone set one.
     pub calendar_overrides: Option<Sourced<PathBuf>>,
-    /// When the agent runs, by the exchange's wall clock; empty if the exchange's hours say it.
-    pub agent_times: Vec<Time>,
-    /// When the status is checked on trading days; empty if the exchange's hours say it.
-    pub check_times: Vec<Time>,
-    /// When the status is checked on Sundays; empty for the default.
-    pub sunday_check_times: Vec<Time>,
+    /// When the schedule runs agent and checks, by the exchange's wall clock, as far as the exchange's hours do not say it.
+    pub schedule: Wishes,
     /// When IBKR resets servers each day.
     pub reset_windows: Vec<DailyReset>,
     /// Highest API version to announce, 100 to 300.
@@ -382,9 +378,9 @@ impl Reader<'_> {
         let max_clock_skew = self.one(&names::MAX_CLOCK_SKEW, values::max_clock_skew);
         let market = self.market();
         let calendar_overrides = self.set(&names::CALENDAR_OVERRIDES, values::absolute_path);
-        let agent_times = self.many(&names::AGENT_TIMES, values::wall_time);
-        let check_times = self.many(&names::CHECK_TIMES, values::wall_time);
-        let sunday_check_times = self.many(&names::SUNDAY_CHECK_TIMES, values::wall_time);
+        let agent = self.many_if_set(&names::AGENT_TIMES, values::wall_time);
+        let checks = self.many_if_set(&names::CHECK_TIMES, values::wall_time);
+        let sunday_checks = self.many_if_set(&names::SUNDAY_CHECK_TIMES, values::wall_time);
         let reset_windows = self.many(&names::RESET_WINDOWS, values::reset_window);
         let api_version_max = self.one(&names::API_VERSION_MAX, values::api_version);
         let trusted_owners = self.trusted_owners(sources);
@@ -414,9 +410,7 @@ impl Reader<'_> {
             max_clock_skew: max_clock_skew?,
             market: market?,
             calendar_overrides: calendar_overrides?,
-            agent_times: agent_times?,
-            check_times: check_times?,
-            sunday_check_times: sunday_check_times?,
+            schedule: Wishes { agent: agent?, checks: checks?, sunday_checks: sunday_checks? },
             reset_windows: Some(reset_windows?).filter(|set| !set.is_empty()).unwrap_or_else(published),
             api_version_max: api_version_max?,
             trusted_owners: trusted_owners?,
@@ -505,6 +499,16 @@ impl Reader<'_> {
             MarketChoice { exchanges, combination: rule.value }
         };
         Ok(Sourced { value, place })
+    }
+
+    /// The items of a list, which may be none; `None` if nobody set it.
+    fn many_if_set<T: PartialEq>(
+        &mut self,
+        setting: &'static Setting,
+        parse: Parse<T>,
+    ) -> Result<Option<Vec<T>>, Reported> {
+        let is_set = pick(self.layers, setting).is_some();
+        self.many(setting, parse).map(|items| is_set.then_some(items))
     }
 
     /// The user ids of the trusted owners. Names are looked up among the users of this machine.

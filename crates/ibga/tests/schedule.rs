@@ -51,9 +51,13 @@ fn real_faketime_what_happens_around_christmas() {
     assert_eq!(codes.iter().filter(|code| **code == "agent").count(), 1, "no afternoon of a half day, no holiday");
     assert_eq!(codes.iter().filter(|code| **code == "no_agent").count(), 1);
     assert_eq!(json["events"][0]["exchange_time"], "2026-12-24T08:00:00+08:00");
-    let told = run_at(&desk, "2027-12-31T22:00:00Z", &["schedule", "next"]);
-    assert_eq!(told.code, Some(2), "past the data nothing is made up: {told:?}");
-    assert!(told.err.contains("has no hours for today"), "{told:?}");
+}
+
+/// A program that can be put behind `--`.
+fn agent(desk: &Desk, script: &str) -> PathBuf {
+    let agent = desk.write("agent", script);
+    set_mode(&agent, 0o755);
+    agent
 }
 
 #[test]
@@ -63,32 +67,64 @@ fn the_plan_follows_the_settings() {
         "ibga.toml",
         "agent_times = [\"10:15\"]\ncheck_times = [\"10:10\", \"09:00\"]\nsunday_check_times = [\"18:00\"]\n",
     );
-    let ran = desk.run(&["schedule", "crontab", "--host-zone", "Asia/Hong_Kong", "--", "./agent", "it's 100%"]);
+    agent(&desk, "#!/bin/sh\n");
+    let mut command =
+        desk.command(&["schedule", "crontab", "--host-zone", "Asia/Hong_Kong", "--", "./agent", "it's 100%"]);
+    // What only this shell knows goes along; a secret does not.
+    command.env("IBGA_EXPECT_MODE", "paper").env("SMTP_PASS", "hunter2").env_remove("IBGA_STATUS_FILE");
+    let ran = Ran::from(command.output().expect("starts"));
     let folder = desk.folder.display();
     let lines: Vec<&str> = ran.out.lines().filter(|line| !line.starts_with('#')).collect();
-    let program = env!("CARGO_BIN_EXE_ibga");
-    let check = format!("cd {folder} && {program} check -q --config {folder}/ibga.toml");
+    let ibga = format!("cd {folder} && IBGA_EXPECT_MODE=paper {}", env!("CARGO_BIN_EXE_ibga"));
+    let check = format!("{ibga} check -q --config {folder}/ibga.toml");
     assert_eq!(
         lines,
         [
             format!("0 9 * * 1-5 {check} --window 09:00-09:15"),
             format!("10 10 * * 1-5 {check} --window 10:10-10:25"),
             format!(
-                "15 10 * * 1-5 cd {folder} && {program} run --config {folder}/ibga.toml --window 10:15-10:30 \
-                 -- ./agent 'it'\\''s 100\\%'"
+                "15 10 * * 1-5 {ibga} run --config {folder}/ibga.toml --window 10:15-10:30 -- {folder}/agent \
+                 'it'\\''s 100\\%'"
             ),
             format!("0 18 * * 0 {check} --window 'sun 18:00-18:15'"),
         ]
     );
+    desk.write("ibga.toml", "agent_times = []\ncheck_times = [\"09:00\"]\nsunday_check_times = []\n");
+    let ran = desk.run(&["schedule", "crontab", "--host-zone", "UTC", "--", "./agent"]);
+    assert_eq!(ran.out.lines().filter(|line| !line.starts_with('#')).count(), 1, "an empty list means none: {ran:?}");
+}
+
+#[test]
+fn what_cannot_be_scheduled_is_refused() {
+    let desk = Desk::new();
+    desk.write("not-executable", "");
     for (arguments, word) in [
         (&["schedule", "crontab", "--host-zone", "Mars/Olympus"][..], "`Mars/Olympus` is no time zone"),
         (&["schedule", "next", "--exchange", "XXXX"], "unknown exchange"),
         (&["schedule", "next", "--days", "0"], "0"),
         (&["schedule"], "Usage"),
+        (&["schedule", "crontab", "--", "./nowhere"], "cannot start ./nowhere: there is no such program"),
+        (&["schedule", "systemd", "--", "./not-executable"], "there is no such program that may be executed"),
+        (&["schedule", "crontab", "--", "no-such-program-anywhere"], "write its path"),
+        (&["schedule", "crontab", "--", "sh", "a\\b"], "a backslash, which cron does not hand on"),
+        (&["schedule", "systemd", "--user", "nobody of this name"], ""),
+        (&["schedule", "systemd", "--user", "a\nExecStartPre=/bin/evil"], ""),
     ] {
         let ran = desk.run(arguments);
-        assert_eq!((ran.code, ran.err.contains(word)), (Some(2), true), "{arguments:?} {ran:?}");
+        assert_eq!((ran.code, ran.err.contains(word), ran.out.as_str()), (Some(2), true, ""), "{arguments:?} {ran:?}");
     }
+    // A program without a path is looked for where this shell looks, since cron looks elsewhere.
+    let ran = desk.run(&["schedule", "crontab", "--host-zone", "UTC", "--", "sh"]);
+    assert!(ran.out.contains(" -- /"), "{ran:?}");
+}
+
+/// The exchange's calendar ends, and with it the plan's days; not the command.
+#[test]
+fn real_faketime_past_the_calendars_end_there_is_a_plan_and_a_warning() {
+    let desk = Desk::new();
+    let ran = run_at(&desk, "2027-12-31T22:00:00Z", &["schedule", "next", "--days", "5"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("from here on the calendar is not known") && !ran.out.contains("agent"), "{}", ran.out);
 }
 
 #[test]
@@ -130,14 +166,23 @@ fn real_faketime_windows_keep_jobs_to_their_hours() {
     let forced = ["run", "--skip-preflight", "--force", "--window", "09:30-09:45", "--", "echo", "started"];
     assert_eq!(run_at(&desk, "2026-12-25T01:30:00Z", &forced).out, "started\n");
     assert_eq!(run_at(&desk, "2026-12-25T02:30:00Z", &forced).out, "");
-    // A check outside its window looks at nothing and writes nothing.
-    let ran = run_at(&desk, "2026-12-25T01:30:00Z", &["check", "-q", "--window", "09:25-09:40"]);
-    assert_eq!((ran.code, ran.out.as_str(), desk.status_file().exists()), (Some(0), "", false), "{ran:?}");
+    // A check outside its window looks at nothing and writes nothing; a quiet one does not even say so.
+    for (quiet, told) in [(None, 1), (Some("-q"), 0)] {
+        let arguments = ["check", "--window", "09:25-09:40"].into_iter().chain(quiet).collect::<Vec<_>>();
+        let ran = run_at(&desk, "2026-12-25T01:30:00Z", &arguments);
+        assert_eq!((ran.code, ran.out.as_str(), desk.status_file().exists()), (Some(0), "", false), "{ran:?}");
+        assert_eq!(ran.err.lines().count(), told, "{ran:?}");
+    }
     // Past the calendar's end the gate speaks, and says no.
     let gated = ["run", "--window", "09:30-09:45", "--", "echo", "started"];
     assert_eq!(run_at(&desk, "2030-01-07T01:30:00Z", &gated).code, Some(1));
     let wrong = desk.run(&["check", "--window", "09:45-09:30"]);
     assert_eq!((wrong.code, wrong.err.contains("ends at 09:30")), (Some(2), true), "{wrong:?}");
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// The units in a folder, as systemd's own checker sees them.
@@ -146,11 +191,14 @@ fn real_systemd_takes_the_units() {
     let desk = Desk::new();
     let folder = desk.path("units of mine");
     let folder_text = folder.to_str().expect("UTF-8");
-    let install =
-        ["schedule", "systemd", "--install", "--folder", folder_text, "--", "/bin/echo", "100% $HOME \"quoted\""];
-    let ran = desk.run(&install);
+    let systemd = |arguments: &[&str]| {
+        let user: &[&str] = if is_root() { &["--user", "root"] } else { &[] };
+        desk.run(&[&["schedule", "systemd", "--folder", folder_text], user, arguments].concat())
+    };
+    let install = ["--install", "--", "/bin/echo", "100% $HOME \"quoted\""];
+    let ran = systemd(&install);
     assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 4), "{ran:?}");
-    assert_eq!(desk.run(&install).code, Some(0), "the second time");
+    assert_eq!(systemd(&install).code, Some(0), "the second time");
     let mut units: Vec<PathBuf> =
         std::fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
     units.sort();
@@ -165,7 +213,7 @@ fn real_systemd_takes_the_units() {
         .filter_map(|line| line.strip_prefix("OnCalendar="))
         .map(str::to_owned)
         .collect();
-    assert_eq!(hours, ["Mon..Fri *-*-* 09:30:00 Asia/Hong_Kong", "Mon..Fri *-*-* 13:00:00 Asia/Hong_Kong"]);
+    assert_eq!(hours, ["mon..fri *-*-* 09:30:00 Asia/Hong_Kong", "mon..fri *-*-* 13:00:00 Asia/Hong_Kong"]);
     // In summer and in winter, whatever the host's zone.
     for (base, next) in [
         ("2026-07-05 12:00:00 UTC", "Mon 2026-07-06 01:30:00 UTC"),
@@ -178,8 +226,21 @@ fn real_systemd_takes_the_units() {
     }
     assert!(text("ibga-agent.service").contains("-- /bin/echo \"100%% $$HOME \\\"quoted\\\"\"\n"));
     std::fs::write(folder.join("ibga-check.timer"), "[Timer]\nOnCalendar=daily\n").expect("written");
-    let ran = desk.run(&install);
+    let ran = systemd(&install);
     assert_eq!((ran.code, ran.err.contains("was not made by this program")), (Some(1), true), "{ran:?}");
+    std::fs::remove_file(folder.join("ibga-check.timer")).expect("removed");
+    // Without an agent its units go; with --remove all of them.
+    let there = || {
+        let names = std::fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.file_name());
+        let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(systemd(&["--install"]).code, Some(0));
+    assert_eq!(there(), ["ibga-check.service", "ibga-check.timer"]);
+    std::fs::write(folder.join("mine.service"), "").expect("written");
+    assert_eq!((systemd(&["--remove"]).code, there()), (Some(0), vec!["mine.service".to_owned()]));
+    assert_eq!(systemd(&["--remove"]).code, Some(0), "the second time");
 }
 
 /// A cron daemon that sees another time, in a mount namespace with a spool of its own.
@@ -190,7 +251,7 @@ struct Cron {
 
 impl Cron {
     /// Installs the schedule for a host in New York and starts the daemon.
-    fn start(desk: &Desk, now: &str, check: &str, agent: &str, gateway: &Gateway) -> Self {
+    fn start(desk: &Desk, now: &str, check: &str, agent_times: &str, gateway: &Gateway) -> Self {
         let log = desk.path("cron.log");
         let shell = desk.write("shell", &format!("#!/bin/sh\nexec sh \"$@\" >>{} 2>&1\n", log.display()));
         set_mode(&shell, 0o755);
@@ -219,9 +280,9 @@ impl Cron {
              : >empty\n\
              mount --bind empty /etc/crontab\n\
              crontab {own}\n\
-             export IBGA_CHECK_TIMES={check} IBGA_AGENT_TIMES={agent} IBGA_SUNDAY_CHECK_TIMES=17:00\n\
-             {ibga} schedule crontab --install --host-zone America/New_York -- ./agent\n\
-             {ibga} schedule crontab --install --host-zone America/New_York -- ./agent\n\
+             export IBGA_CHECK_TIMES={check} IBGA_AGENT_TIMES={agent_times} IBGA_SUNDAY_CHECK_TIMES=17:00\n\
+             {ibga} schedule crontab --install --host-zone America/New_York -- ./agent \"it's 100%\"\n\
+             {ibga} schedule crontab --install --host-zone America/New_York -- ./agent \"it's 100%\"\n\
              crontab -l\n\
              export LD_PRELOAD={library} FAKETIME={offset} TZ=America/New_York\n\
              exec cron -f\n",
@@ -229,8 +290,7 @@ impl Cron {
             library = faketime_library().display(),
         );
         let script = desk.write("start", &script);
-        let agent = desk.write("agent", "#!/bin/sh\necho the agent runs\n");
-        set_mode(&agent, 0o755);
+        agent(desk, "#!/bin/sh\necho \"the agent runs: $1\"\n");
         let crontab = std::fs::File::create(desk.path("crontab.log")).expect("a file");
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh"]).arg(script).current_dir(&desk.folder).env("HOME", &desk.folder);
@@ -269,17 +329,17 @@ fn gateway_at(instant: &str) -> Gateway {
 /// Lines fire by the host's clock, and the one of the wrong half of the year starts nothing.
 #[test]
 fn as_root_real_cron_runs_the_lines() {
-    // A trading day: 09:29:55 in Hong Kong, 20:29:55 of the evening before in New York.
-    let trading = "2026-11-23T01:29:55Z";
+    // A trading day: 09:29:40 in Hong Kong, 20:29:40 of the evening before in New York.
+    let trading = "2026-11-23T01:29:40Z";
     let (desk, gateway) = (Desk::new(), gateway_at(trading));
     let mut cron = Cron::start(&desk, trading, "09:30", "08:31,09:31", &gateway);
     // A holiday, beside it.
-    let holiday = "2026-12-25T01:29:55Z";
+    let holiday = "2026-12-25T01:29:40Z";
     let (other_desk, other_gateway) = (Desk::new(), gateway_at(holiday));
     let mut other_cron = Cron::start(&other_desk, holiday, "09:30", "09:31", &other_gateway);
 
-    let printed =
-        cron.wait_for(&desk, &["the agent runs", "window 08:31-08:46 missed: it is Mon 09:31 +08:00 at XHKG"]);
+    let printed = cron
+        .wait_for(&desk, &["the agent runs: it's 100%", "window 08:31-08:46 missed: it is Mon 09:31 +08:00 at XHKG"]);
     assert_eq!(printed.matches("the agent runs").count(), 1, "{printed}");
     assert_eq!(desk.status()["status"], "ready", "the check ran a minute before");
     assert_eq!(gateway.count("start_api"), 1, "one line of the two that stand for it");
@@ -287,8 +347,7 @@ fn as_root_real_cron_runs_the_lines() {
     assert_eq!(crontab.matches("# BEGIN ibga").count(), 1, "installed twice, there once: {crontab}");
     assert!(crontab.contains("nothing to change\n") && crontab.contains("MAILTO=\"\"\n"), "{crontab}");
 
-    let closed =
-        ["window 09:30-09:45 missed: XHKG is closed for a holiday (Christmas Day)", "window 09:31-09:46 missed"];
+    let closed = ["window 09:31-09:46 missed: XHKG is closed for a holiday (Christmas Day)"];
     let printed = other_cron.wait_for(&other_desk, &closed);
     assert!(!printed.contains("the agent runs"), "{printed}");
     assert_eq!((other_gateway.count("connected"), other_desk.status_file().exists()), (0, false));

@@ -55,11 +55,11 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    if let Err(exit) = arguments.window.admit("check", &settings, MarketHours::Kept) {
+    let output = arguments.common.output();
+    if let Err(exit) = arguments.window.admit("check", &settings, MarketHours::Kept, output) {
         return exit;
     }
     let zone = TimeZone::system();
-    let output = arguments.common.output();
     let checked = check::check(&settings, &zone);
     if arguments.json {
         output.document(&checked.report.to_json(&zone));

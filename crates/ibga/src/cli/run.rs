@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
     let name = printable(&program.to_string_lossy());
     let output = arguments.common.output();
     let hours = MarketHours::from_flag(arguments.judge.force);
-    if let Err(exit) = arguments.window.admit("run", &settings, hours) {
+    if let Err(exit) = arguments.window.admit("run", &settings, hours, output) {
         return exit;
     }
     let report = if arguments.skip_preflight {

@@ -4,21 +4,26 @@
 mod crontab;
 mod systemd;
 
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ibga_core::calendar::{Exchange, Market};
-use ibga_core::schedule::{DAYS_MAX, Event, Plan, What, events, rising};
+use ibga_core::schedule::{DAYS_MAX, Event, Plan, What, events};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use super::preflight::{HereAndNow, here_and_now, pretty};
 use super::{CommonArgs, Exit, MarketArgs, settings, usage_fault};
-use crate::market::{calendars, market};
+use crate::market::{calendars, market_of_schedule};
 use crate::output::{Output, printable};
 use crate::schedule::Jobs;
-use crate::settings::{GatewayName, Settings};
+use crate::settings::{GatewayName, SETTINGS, Scope, Settings};
+
+/// The largest file of a zone that is read; real ones have a few KiB.
+const ZONE_BYTES_MAX: u64 = 256 * 1024;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -28,7 +33,8 @@ Examples:
 
 The plan is the exchange's unless agent_times, check_times or sunday_check_times say otherwise (ibga.toml, environment): \
 the agent at each start of trading; checks 90 minutes before the open, 5 minutes before the agent, hourly while the \
-exchange trades, and on Sundays, when the weekly login ends. Holidays and the afternoons of half days are left out.
+exchange trades, and on Sundays, when the weekly login ends. Holidays and the afternoons of half days are left out. Of \
+several exchanges the hours are those of the first; with exchange_rule any, so are the trading days.
 
 Exit codes: 0 done, 1 something could not be installed, 2 wrong usage or configuration.";
 
@@ -49,7 +55,7 @@ enum ScheduleCommand {
 
 const NEXT_AFTER_HELP: &str = "\
 Examples:
-  ibga schedule next                             today and tomorrow
+  ibga schedule next                             the next 48 hours
   ibga schedule next --days 7 --exchange XHKG    a week
   ibga schedule next --json | jq -r '.events[] | select(.event == \"agent\").local_time'
 
@@ -59,7 +65,7 @@ Exit codes: 0 shown, 2 wrong usage or configuration.";
 #[derive(Debug, Args)]
 #[command(after_help = NEXT_AFTER_HELP)]
 struct NextArgs {
-    /// How many days to look ahead
+    /// How many times 24 hours to look ahead
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=i64::from(DAYS_MAX)))]
     days: i32,
     /// Print JSON
@@ -95,17 +101,15 @@ impl Planned {
         let mut flags = common.flags();
         market_arguments.add_to(&mut flags);
         let settings = settings(&flags, common.output())?;
-        let market = market(&settings, &calendars(&settings).map_err(|fault| usage_fault(&fault))?);
+        let market = market_of_schedule(&settings, &calendars(&settings).map_err(|fault| usage_fault(&fault))?);
         let Some(calendar) = market.first() else { return Err(usage_fault("no exchange is named; set one")) };
         let exchange = calendar.exchange();
         let known = calendar.zone().cloned().zip(calendar.local_date(at.now));
-        let known = known.and_then(|(zone, today)| Some((zone, Plan::for_exchange(calendar, today)?)));
-        let Some((zone, by_hours)) = known else {
-            return Err(usage_fault(&format!(
-                "the calendar of {exchange} has no hours for today; update this program"
-            )));
+        let known =
+            known.and_then(|(zone, today)| Some((zone, Plan::for_exchange(calendar, today, &settings.schedule)?)));
+        let Some((zone, plan)) = known else {
+            return Err(usage_fault(&format!("the calendar of {exchange} cannot be used; update this program")));
         };
-        let plan = plan(&settings, by_hours);
         Ok(Self { settings, market, exchange, zone, plan })
     }
 
@@ -115,30 +119,22 @@ impl Planned {
             crate::output::fault(&format!("cannot find this program and its folder: {fault}"));
             Exit::No
         };
+        let agent = whole_command(agent).map_err(|fault| usage_fault(&fault))?;
         Ok(Jobs {
             gateway: self.settings.gateway.to_string(),
             exchange: self.exchange.mic(),
             program: std::env::current_exe().map_err(here)?,
             folder: std::env::current_dir().map_err(here)?,
-            flags: carried_over(&self.settings, common, market),
-            agent: agent.to_vec(),
+            flags: flags_to_carry(&self.settings, common, market),
+            environment: environment_to_carry(),
+            agent,
             plan: self.plan.clone(),
         })
     }
 }
 
-/// What the settings say of the plan, and of the rest what the exchange's hours say.
-fn plan(settings: &Settings, by_hours: Plan) -> Plan {
-    let chosen = |set: &[jiff::civil::Time], otherwise| if set.is_empty() { otherwise } else { rising(set.to_vec()) };
-    Plan {
-        agent: chosen(&settings.agent_times, by_hours.agent),
-        checks: chosen(&settings.check_times, by_hours.checks),
-        sunday_checks: chosen(&settings.sunday_check_times, by_hours.sunday_checks),
-    }
-}
-
 /// The flags that a job needs to find the same settings. Files are named in full, since a scheduler stands elsewhere.
-fn carried_over(settings: &Settings, common: &CommonArgs, market: &MarketArgs) -> Vec<String> {
+fn flags_to_carry(settings: &Settings, common: &CommonArgs, market: &MarketArgs) -> Vec<String> {
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let mut flags = Vec::new();
     let mut add =
@@ -153,8 +149,53 @@ fn carried_over(settings: &Settings, common: &CommonArgs, market: &MarketArgs) -
     flags
 }
 
+/// The settings that stand in the environment of whoever types the command: a scheduler's is another one. Secrets and what only
+/// alerts need stay where they are, in `.env` or a file of their own.
+fn environment_to_carry() -> Vec<(String, String)> {
+    let carried = SETTINGS.iter().filter(|setting| setting.scope != Scope::Uninterpreted && !setting.is_secret());
+    let set = carried.filter_map(|setting| {
+        let value = std::env::var(setting.environment).ok().filter(|value| !value.trim().is_empty())?;
+        Some((setting.environment.to_owned(), value))
+    });
+    set.collect()
+}
+
+/// The command with its program as a whole path, since a scheduler looks along another PATH. A program that is not there would
+/// only be missed at its hour.
+fn whole_command(command: &[String]) -> Result<Vec<String>, String> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(Vec::new()) };
+    let whole = if program.contains('/') {
+        std::path::absolute(program).ok().filter(|path| is_executable(path))
+    } else {
+        let places = std::env::var_os("PATH").unwrap_or_default();
+        let mut found = std::env::split_paths(&places).map(|folder| folder.join(program));
+        found.find(|path| is_executable(path)).and_then(|path| std::path::absolute(path).ok())
+    };
+    let whole = whole.as_deref().and_then(Path::to_str).map(str::to_owned);
+    let whole = whole.ok_or_else(|| {
+        format!("cannot start {}: there is no such program that may be executed; write its path", printable(program))
+    })?;
+    Ok(std::iter::once(whole).chain(arguments.iter().cloned()).collect())
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// The zone by this machine's own database, by which its scheduler goes; ours may be newer.
+fn as_this_machine_has_it(zone: TimeZone) -> TimeZone {
+    let read = |name: &str| {
+        let file = std::fs::File::open(Path::new("/usr/share/zoneinfo").join(name)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(ZONE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+        TimeZone::tzif(name, &bytes).ok()
+    };
+    zone.iana_name().and_then(read).unwrap_or(zone)
+}
+
 fn next(arguments: &NextArgs) -> Result<Exit, Exit> {
-    let at = here_and_now();
+    let mut at = here_and_now();
+    at.zone = as_this_machine_has_it(at.zone);
     let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
     // At most a year from now, so that it cannot overflow; if it did, nothing would be shown.
     let until = at.now.checked_add((24 * i64::from(arguments.days)).hours()).unwrap_or(at.now);

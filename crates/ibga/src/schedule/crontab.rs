@@ -21,12 +21,18 @@ const COMMAND_BYTES_MAX: usize = 998;
 /// Why there is no crontab.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CrontabError {
-    /// A word of a command holds a line's end, which a crontab cannot hold.
-    #[error("{word:?} holds a line's end, which a crontab cannot hold; put it into a script")]
-    LineEnd {
+    /// A word of a command holds a line's end or a backslash, which cron does not hand on as they are.
+    #[error("{word:?} holds a line's end or a backslash, which cron does not hand on as it is; put it into a script")]
+    Unwritable {
         /// The word.
         word: String,
     },
+    /// Some cron daemons go by it and others do not.
+    #[error(
+        "the crontab sets CRON_TZ, by which some cron daemons go and others do not; move that line to the end of the crontab \
+         (`crontab -e`), or use `ibga schedule systemd`"
+    )]
+    OtherZone,
     /// Cron would refuse the line.
     #[error(
         "a line of {bytes} bytes is longer than cron takes ({COMMAND_BYTES_MAX}); put the agent's command into a script"
@@ -49,8 +55,11 @@ struct Marks {
     end: String,
 }
 
+/// How every block begins.
+const BEGIN: &str = "# BEGIN ibga, gateway ";
+
 fn marks(gateway: &str) -> Marks {
-    Marks { begin: format!("# BEGIN ibga, gateway {gateway}"), end: format!("# END ibga, gateway {gateway}") }
+    Marks { begin: format!("{BEGIN}{gateway}"), end: format!("# END ibga, gateway {gateway}") }
 }
 
 /// The block of a crontab, with a line's end. The zones are the exchange's and the host's.
@@ -63,44 +72,70 @@ pub fn block(jobs: &Jobs, exchange: &TimeZone, host: &TimeZone, now: Timestamp) 
          # Hours of this machine, {zone}; outside its window at {} a line starts nothing.\n",
         marks.begin, jobs.exchange
     );
+    let mut before = format!("cd {} && ", quoted(&jobs.folder.display().to_string())?);
+    for (name, value) in &jobs.environment {
+        let _ = write!(before, "{name}={} ", quoted(value)?);
+    }
     for slot in jobs.slots() {
-        let Some(window) = slot.window() else { continue };
-        let words = jobs.command(slot.kind, &[window]);
-        let command = format!("cd {} && {}", quoted(&jobs.folder.display().to_string())?, joined(&words)?);
+        let words = jobs.command(slot.kind, &[slot.window()]);
+        let command = format!("{before}{}", joined(&words)?);
         if command.len() > COMMAND_BYTES_MAX {
             return Err(CrontabError::TooLong { bytes: command.len() });
         }
         let weekdays = slot.weekdays();
         let _ = writeln!(text, "# {} {} {}", wall(slot.time), days_text(&weekdays), jobs.exchange);
-        for ((hour, minute), days) in host_times(&slot, exchange, host, now) {
-            let _ = writeln!(text, "{minute} {hour} * * {} {command}", cron_days(&days));
+        for ((hour, minute), when) in host_times(&slot, exchange, host, now) {
+            let (months, days) = (cron_months(&when.months), cron_set(&when.weekdays));
+            let _ = writeln!(text, "{minute} {hour} * {months} {days} {command}");
         }
     }
     let _ = writeln!(text, "{}", marks.end);
     Ok(text)
 }
 
-/// The host's wall times of a slot within the year, each with the host's weekdays (0 is Sunday).
-fn host_times(slot: &Slot, exchange: &TimeZone, host: &TimeZone, now: Timestamp) -> BTreeMap<(i8, i8), BTreeSet<i8>> {
+/// When a host's clock shows a time that is a slot's.
+#[derive(Default)]
+struct When {
+    /// The host's weekdays; 0 is Sunday.
+    weekdays: BTreeSet<i8>,
+    months: BTreeSet<i8>,
+}
+
+/// The host's wall times of a slot within the year.
+fn host_times(slot: &Slot, exchange: &TimeZone, host: &TimeZone, now: Timestamp) -> BTreeMap<(i8, i8), When> {
     let weekdays = slot.weekdays();
     let first: Date = exchange.to_datetime(now).date();
-    let mut times: BTreeMap<_, BTreeSet<i8>> = BTreeMap::new();
+    let mut times: BTreeMap<_, When> = BTreeMap::new();
     let dates = first.series(1.day()).take(DAYS_AHEAD).filter(|date| weekdays.contains(&date.weekday()));
     for local in dates.filter_map(|date| exchange.to_timestamp(date.to_datetime(slot.time)).ok()) {
         let local = host.to_datetime(local);
-        times.entry((local.hour(), local.minute())).or_default().insert(local.date().weekday().to_sunday_zero_offset());
+        let when = times.entry((local.hour(), local.minute())).or_default();
+        when.weekdays.insert(local.date().weekday().to_sunday_zero_offset());
+        when.months.insert(local.date().month());
     }
     times
 }
 
-/// `1-5`, `0`, `0-4`, `0,6`: days that follow each other as a span.
-fn cron_days(days: &BTreeSet<i8>) -> String {
-    match (days.first(), days.last()) {
-        (Some(first), Some(last)) if days.len() > 2 && usize::try_from(last - first + 1) == Ok(days.len()) => {
-            format!("{first}-{last}")
+/// `*`, or the months in which the two zones are that far apart.
+fn cron_months(months: &BTreeSet<i8>) -> String {
+    if months.len() == 12 { "*".into() } else { cron_set(months) }
+}
+
+/// `1-5`, `0`, `0,6`, `1-3,11,12`: three or more that follow each other as a span.
+fn cron_set(set: &BTreeSet<i8>) -> String {
+    let mut spans: Vec<(i8, i8)> = Vec::new();
+    for number in set {
+        match spans.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => spans.push((*number, *number)),
         }
-        _ => days.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
     }
+    let parts = spans.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first},{last}"),
+        _ => format!("{first}-{last}"),
+    });
+    parts.collect::<Vec<_>>().join(",")
 }
 
 fn days_text(weekdays: &[Weekday]) -> String {
@@ -118,36 +153,47 @@ fn joined(words: &[String]) -> Result<String, CrontabError> {
 
 /// A word for the shell, with cron's own sign for a line's end taken back.
 fn quoted(word: &str) -> Result<String, CrontabError> {
-    if word.contains(['\n', '\r', '\0']) {
-        return Err(CrontabError::LineEnd { word: word.chars().take(60).collect() });
+    if word.contains(['\n', '\r', '\0', '\\']) {
+        return Err(CrontabError::Unwritable { word: word.chars().take(60).collect() });
     }
+    // The shell's way out of quotes has a backslash of its own, which cron leaves alone where no `%` follows.
     Ok(shell::word(word).replace('%', "\\%"))
 }
 
-/// A crontab with the block of a gateway in place of the one before, or at its end. No block removes the one before.
+/// A crontab with the block of a gateway in place of the one before, or at its end. No block removes the one before. All else stays
+/// as it is, byte for byte.
 pub fn with_block(crontab: &str, gateway: &str, block: Option<&str>) -> Result<String, CrontabError> {
     let marks = marks(gateway);
-    let mut kept = String::new();
-    let mut is_placed = false;
-    let mut lines = crontab.lines();
-    while let Some(line) = lines.next() {
-        if line.trim_end() != marks.begin {
-            kept.push_str(line);
-            kept.push('\n');
-            continue;
-        }
-        if !lines.any(|line| line.trim_end() == marks.end) {
-            return Err(CrontabError::Unfinished { begin: marks.begin });
-        }
-        if !is_placed {
-            kept.push_str(block.unwrap_or_default());
-            is_placed = true;
+    let unfinished = || CrontabError::Unfinished { begin: marks.begin.clone() };
+    let (mut before, mut after) = (String::new(), String::new());
+    let (mut is_inside, mut is_placed) = (false, false);
+    for line in crontab.split_inclusive('\n') {
+        let text = line.trim_end();
+        if is_inside {
+            // Another block that begins here means that the end of this one was lost.
+            if text.starts_with(BEGIN) {
+                return Err(unfinished());
+            }
+            is_inside = text != marks.end;
+        } else if text == marks.begin {
+            (is_inside, is_placed) = (true, true);
+        } else if is_placed {
+            after.push_str(line);
+        } else {
+            before.push_str(line);
         }
     }
-    if !is_placed {
-        kept.push_str(block.unwrap_or_default());
+    if is_inside {
+        return Err(unfinished());
     }
-    Ok(kept)
+    let Some(block) = block else { return Ok(before + &after) };
+    if before.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "CRON_TZ")) {
+        return Err(CrontabError::OtherZone);
+    }
+    if !before.is_empty() && !before.ends_with('\n') {
+        before.push('\n');
+    }
+    Ok(before + block + &after)
 }
 
 #[cfg(test)]
@@ -179,8 +225,9 @@ mod tests {
             (&[0, 1], "0,1"),
             (&[0, 1, 2, 3, 4], "0-4"),
             (&[0, 2, 6], "0,2,6"),
+            (&[1, 2, 3, 11, 12], "1-3,11,12"),
         ] {
-            assert_eq!(cron_days(&days.iter().copied().collect()), text);
+            assert_eq!(cron_set(&days.iter().copied().collect()), text);
         }
     }
 
@@ -197,7 +244,9 @@ mod tests {
         ] {
             assert_eq!(quoted(word).as_deref(), Ok(text));
         }
-        assert!(matches!(quoted("a\nb"), Err(CrontabError::LineEnd { .. })));
+        for word in ["a\nb", "a\\b", "a\\%b"] {
+            assert!(matches!(quoted(word), Err(CrontabError::Unwritable { .. })), "{word}");
+        }
     }
 
     #[test]
@@ -212,8 +261,20 @@ mod tests {
         assert!(!removed.contains("gateway default") && removed.contains("2 2 * * * live") && removed.contains("mine"));
         assert_eq!(with_block("", "default", Some(new)).as_deref(), Ok(new));
         assert_eq!(with_block("5 5 * * * mine", "default", Some(new)), Ok(format!("5 5 * * * mine\n{new}")));
+        // A block without its end takes nobody's lines with it, wherever the next end stands.
         let torn = old.replace("# END ibga, gateway default\n", "");
-        assert!(matches!(with_block(&torn, "default", Some(new)), Err(CrontabError::Unfinished { .. })));
+        let twice = format!("# BEGIN ibga, gateway default\n2 2 * * * mine\n{old}");
+        for broken in [&torn, &twice, &"# BEGIN ibga, gateway default\n2 2 * * * mine".to_owned()] {
+            let fault = with_block(broken, "default", Some(new)).expect_err("unfinished");
+            assert!(matches!(fault, CrontabError::Unfinished { .. }), "{broken}");
+        }
+        // Other people's lines keep their very bytes.
+        let odd = "a\r\n\n  b  \n# no end";
+        assert_eq!(with_block(odd, "default", Some(new)), Ok(format!("{odd}\n{new}")));
+        assert_eq!(with_block(odd, "default", None).as_deref(), Ok(odd));
+        let zoned = "CRON_TZ = Asia/Hong_Kong\n1 1 * * * mine\n";
+        assert_eq!(with_block(zoned, "default", Some(new)), Err(CrontabError::OtherZone));
+        assert_eq!(with_block(&format!("{new}{zoned}"), "default", Some(new)), Ok(format!("{new}{zoned}")));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use std::fmt::Write as _;
 
-use ibga_core::window::{Days, wall};
-use jiff::civil::Weekday;
+use ibga_core::window::{Days, wall, weekday_name};
 
 use super::{Jobs, Kind, Slot};
 
@@ -14,10 +13,10 @@ pub const MARK: &str = "# Made by `ibga schedule systemd`, which replaces it.";
 /// Whose manager runs the units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manager {
-    /// The system's; the jobs run as this user, or as root where none is named.
+    /// The system's; the jobs run as this user.
     System {
-        /// The user.
-        user: Option<String>,
+        /// The user: a name that is known, or an id.
+        user: String,
     },
     /// The user's own.
     User,
@@ -50,9 +49,19 @@ pub struct Written {
     pub folders: Vec<String>,
 }
 
+/// The file names of all units that a gateway can have, whatever it has now.
+pub fn names(gateway: &str) -> [String; 4] {
+    let stem = stem(gateway);
+    ["check.timer", "check.service", "agent.timer", "agent.service"].map(|name| format!("{stem}-{name}"))
+}
+
+fn stem(gateway: &str) -> String {
+    if gateway == "default" { "ibga".to_owned() } else { format!("ibga-{gateway}") }
+}
+
 /// The units: two for the checks, two for the agent if there is one. `zone` is the exchange's.
 pub fn units(jobs: &Jobs, zone: &str, manager: &Manager, written: &Written) -> Vec<Unit> {
-    let stem = if jobs.gateway == "default" { "ibga".to_owned() } else { format!("ibga-{}", jobs.gateway) };
+    let stem = stem(&jobs.gateway);
     let service =
         |name: &str, text| Unit { name: format!("{stem}-{name}.service"), unit_type: UnitType::Service, text };
     let timer_of = |name: &str, kind| Unit {
@@ -70,23 +79,11 @@ pub fn units(jobs: &Jobs, zone: &str, manager: &Manager, written: &Written) -> V
 /// What `OnCalendar` takes for a slot.
 fn on_calendar(slot: &Slot, zone: &str) -> String {
     let days = match slot.days {
-        Days::Trading => "Mon..Fri ",
-        Days::Daily => "",
-        Days::Weekly(weekday) => day(weekday),
+        Days::Trading => "mon..fri ".to_owned(),
+        Days::Daily => String::new(),
+        Days::Weekly(weekday) => format!("{} ", weekday_name(weekday)),
     };
     format!("{days}*-*-* {}:00 {zone}", wall(slot.time))
-}
-
-fn day(weekday: Weekday) -> &'static str {
-    match weekday {
-        Weekday::Monday => "Mon ",
-        Weekday::Tuesday => "Tue ",
-        Weekday::Wednesday => "Wed ",
-        Weekday::Thursday => "Thu ",
-        Weekday::Friday => "Fri ",
-        Weekday::Saturday => "Sat ",
-        Weekday::Sunday => "Sun ",
-    }
 }
 
 fn timer(jobs: &Jobs, kind: Kind, zone: &str) -> String {
@@ -109,8 +106,7 @@ fn timer(jobs: &Jobs, kind: Kind, zone: &str) -> String {
 fn check_service(jobs: &Jobs, manager: &Manager, written: &Written) -> String {
     let mut text = head(jobs, "Check of the gateway", manager);
     let _ = writeln!(text, "ExecStart={}", joined(&jobs.command(Kind::Check, &windows(jobs, Kind::Check))));
-    // Not ready is a result, and no failure of the unit.
-    text.push_str("SuccessExitStatus=1\nTimeoutStartSec=3min\n\n# It reads its settings, opens sockets, and writes the status file.\n");
+    text.push_str("TimeoutStartSec=3min\n\n# It reads its settings, opens sockets, and writes the status file.\n");
     text.push_str(HARDENING);
     if matches!(manager, Manager::System { .. }) {
         text.push_str(HARDENING_OF_SYSTEM_UNITS);
@@ -168,14 +164,17 @@ fn head(jobs: &Jobs, what: &str, manager: &Manager) -> String {
         // No quotes: this setting takes the rest of the line.
         escaped(&jobs.folder.display().to_string()),
     );
-    if let Manager::System { user: Some(user) } = manager {
+    if let Manager::System { user } = manager {
         let _ = writeln!(text, "User={user}");
+    }
+    for (name, value) in &jobs.environment {
+        let _ = writeln!(text, "Environment={}", environment(name, value));
     }
     text
 }
 
 fn windows(jobs: &Jobs, kind: Kind) -> Vec<ibga_core::window::Window> {
-    jobs.slots().iter().filter(|slot| slot.kind == kind).filter_map(Slot::window).collect()
+    jobs.slots().iter().filter(|slot| slot.kind == kind).map(Slot::window).collect()
 }
 
 fn joined(words: &[String]) -> String {
@@ -190,6 +189,11 @@ fn quoted(word: &str) -> String {
     }
     let word = escaped(word).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('$', "$$");
     format!("\"{word}\"")
+}
+
+/// An assignment for `Environment`, in which a dollar sign means nothing.
+fn environment(name: &str, value: &str) -> String {
+    quoted(&format!("{name}={value}")).replace("$$", "$")
 }
 
 /// A text in which systemd finds nothing to put in.
@@ -210,8 +214,14 @@ mod tests {
 
     #[test]
     fn of_both_managers() {
-        insta::assert_snapshot!("units_system", all(&Manager::System { user: Some("trader".into()) }));
+        insta::assert_snapshot!("units_system", all(&Manager::System { user: "trader".into() }));
         insta::assert_snapshot!("units_user", all(&Manager::User));
+    }
+
+    #[test]
+    fn variables_survive_systemd() {
+        assert_eq!(environment("IBGA_EXCHANGE", "XNYS"), "IBGA_EXCHANGE=XNYS");
+        assert_eq!(environment("IBGA_RESET_WINDOWS", "a $b 100%"), "\"IBGA_RESET_WINDOWS=a $b 100%%\"");
     }
 
     #[test]

@@ -92,6 +92,12 @@ fn debug(value: &impl Debug) -> String {
     format!("{value:?}")
 }
 
+/// `09:30,13:00`.
+fn walls(times: Option<&Vec<jiff::civil::Time>>) -> String {
+    let shown = |times: &Vec<_>| times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",");
+    times.map_or_else(String::new, shown)
+}
+
 const ROWS: &[Row] = &[
     Row {
         name: "host",
@@ -219,25 +225,19 @@ const ROWS: &[Row] = &[
         name: "agent_times",
         texts: ["01:00", "02:00", "03:00,04:00", "05:00", ""],
         flag: None,
-        show: |settings| {
-            settings.agent_times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",")
-        },
+        show: |settings| walls(settings.schedule.agent.as_ref()),
     },
     Row {
         name: "check_times",
         texts: ["01:00", "02:00", "03:00,04:00", "05:00", ""],
         flag: None,
-        show: |settings| {
-            settings.check_times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",")
-        },
+        show: |settings| walls(settings.schedule.checks.as_ref()),
     },
     Row {
         name: "sunday_check_times",
         texts: ["01:00", "02:00", "03:00,04:00", "05:00", ""],
         flag: None,
-        show: |settings| {
-            settings.sunday_check_times.iter().map(|time| ibga_core::window::wall(*time)).collect::<Vec<_>>().join(",")
-        },
+        show: |settings| walls(settings.schedule.sunday_checks.as_ref()),
     },
     Row {
         name: "reset_windows",
@@ -288,6 +288,13 @@ fn the_rows_cover_every_setting_that_is_read_here() {
     for row in ROWS {
         assert_eq!(row.flag.is_some(), setting(row.name).flag.is_some(), "{}", row.name);
     }
+}
+
+#[test]
+fn an_emptied_list_of_times_is_not_an_unset_one() {
+    let world = World::new().with_file("ibga.toml", "sunday_check_times = []\n");
+    assert_eq!(world.settings().schedule.sunday_checks, Some(vec![]));
+    assert_eq!(World::new().settings().schedule.sunday_checks, None);
 }
 
 #[test]

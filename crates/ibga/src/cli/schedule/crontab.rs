@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::{CommonArgs, Exit, MarketArgs, Planned, here_and_now, usage_fault};
+use super::{CommonArgs, Exit, MarketArgs, Planned, as_this_machine_has_it, here_and_now, usage_fault};
 use crate::output::{Output, fault};
 use crate::schedule::crontab::{block, with_block};
 
@@ -54,7 +54,12 @@ pub(super) fn run(arguments: &CrontabArgs) -> Result<Exit, Exit> {
     let lines = block(&jobs, &planned.zone, &at.zone, at.now).map_err(|fault| usage_fault(&fault.to_string()))?;
     let output = arguments.common.output();
     if arguments.install {
-        replace(&jobs.gateway, Some(&lines), output, "installed in the crontab of this user; `crontab -l` shows it")
+        let done = if jobs.agent.is_empty() {
+            "installed the checks alone in the crontab of this user; name the agent after `--` to have it started"
+        } else {
+            "installed in the crontab of this user; `crontab -l` shows it"
+        };
+        replace(&jobs.gateway, Some(&lines), output, done)
     } else if arguments.remove {
         replace(&jobs.gateway, None, output, "removed from the crontab of this user")
     } else {
@@ -69,7 +74,7 @@ fn host_zone(named: Option<&str>) -> Result<TimeZone, Exit> {
     let Some(name) = named.map(str::to_owned).or_else(of_machine) else {
         return Err(usage_fault("this machine does not say which zone it is in; name it with --host-zone"));
     };
-    TimeZone::get(&name).map_err(|_| {
+    TimeZone::get(&name).map(as_this_machine_has_it).map_err(|_| {
         usage_fault(&format!("`{name}` is no time zone; write a name such as Asia/Hong_Kong after --host-zone"))
     })
 }
@@ -115,7 +120,8 @@ fn read_crontab() -> Result<String, String> {
         // What is not text is not ours to write back.
         Err(_) => Err("the crontab of this user is not UTF-8 text; put the lines in by hand (`crontab -e`)".into()),
         Ok(text) if listed.status.success() => Ok(text),
-        Ok(_) if said.contains("no crontab for") => Ok(String::new()),
+        // The second is what busybox says.
+        Ok(_) if said.contains("no crontab for") || said.contains("can't open") => Ok(String::new()),
         Ok(_) => Err(format!("`crontab -l` failed: {}", said.trim())),
     }
 }

@@ -6,18 +6,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use rustix::process::geteuid;
 
 use super::{CommonArgs, Exit, MarketArgs, Planned, here_and_now, usage_fault};
-use crate::output::{Output, fault};
-use crate::schedule::units::{MARK, Manager, Unit, UnitType, Written, units};
+use crate::output::{Output, fault, printable};
+use crate::schedule::units::{MARK, Manager, Unit, UnitType, Written, names, units};
 use crate::settings::Settings;
+use crate::users::{self, USERS};
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga schedule systemd -- ./agent.py               print the units of this user
+  ibga schedule systemd -- ./agent.py               print the units
   ibga schedule systemd --install -- ./agent.py     install and start them
+  ibga schedule systemd --remove                    stop and remove them
   sudo ibga schedule systemd --install --user trader -- /home/trader/agent.py
 
 As root the units are the system's, for anybody else this user's own (let them run without a login: `loginctl \
@@ -31,13 +33,16 @@ Exit codes: 0 done, 1 something was not installed or not started, 2 wrong usage 
 #[command(after_help = AFTER_HELP)]
 pub(super) struct SystemdArgs {
     /// Write the units to their folder and start the timers
-    #[arg(long)]
+    #[arg(long, conflicts_with = "remove")]
     install: bool,
-    /// Folder to install to, without starting anything [default: systemd's own]
-    #[arg(long, value_name = "FOLDER", requires = "install")]
+    /// Stop the timers and take the units out of their folder
+    #[arg(long, conflicts_with = "command")]
+    remove: bool,
+    /// Folder to install to or remove from, without starting or stopping anything [default: systemd's own]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     folder: Option<PathBuf>,
-    /// User that the system's units run as [default: root]
-    #[arg(long, value_name = "USER")]
+    /// User that the system's units run as [default: whoever called sudo]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     user: Option<String>,
     #[command(flatten)]
     market: MarketArgs,
@@ -51,50 +56,67 @@ pub(super) struct SystemdArgs {
 pub(super) fn run(arguments: &SystemdArgs) -> Result<Exit, Exit> {
     let at = here_and_now();
     let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
-    let jobs = planned.jobs(&arguments.common, &arguments.market, &whole_program(&arguments.command))?;
-    let manager = match (&arguments.user, geteuid().is_root()) {
-        (user, true) => Manager::System { user: user.clone() },
-        (Some(_), false) => {
-            return Err(usage_fault("--user takes the system's units, which root alone can install; use sudo"));
-        }
-        (None, false) => Manager::User,
-    };
+    let jobs = planned.jobs(&arguments.common, &arguments.market, &arguments.command)?;
+    let manager = manager(arguments.user.as_deref()).map_err(|fault| usage_fault(&fault))?;
     let Some(zone) = planned.zone.iana_name() else {
         return Err(usage_fault("the zone of this exchange has no name that systemd would know"));
     };
+    if !is_writable_in_a_unit(&jobs.folder) {
+        let folder = printable(&jobs.folder.to_string_lossy());
+        return Err(usage_fault(&format!(
+            "a unit cannot name the folder {folder}; run this in a folder with a plain name"
+        )));
+    }
     let units = units(&jobs, zone, &manager, &written(&planned.settings));
     let output = arguments.common.output();
-    if !arguments.install {
+    let place = match &arguments.folder {
+        Some(folder) => Place { folder: folder.clone(), manager: None },
+        None => Place { folder: own_folder(&manager)?, manager: Some(&manager) },
+    };
+    let done = if arguments.install {
+        place.install(&units, &jobs.gateway, output)
+    } else if arguments.remove {
+        place.remove(&names(&jobs.gateway), output)
+    } else {
         let shown = units.iter().map(|unit| format!("# {}\n{}", unit.name, unit.text));
         output.data(&shown.collect::<Vec<_>>().join("\n"));
-        return Ok(Exit::Yes);
-    }
-    let installed = match &arguments.folder {
-        Some(folder) => install(folder, &units, output),
-        None => install(&own_folder(&manager)?, &units, output).and_then(|()| start(&manager, &units, output)),
+        Ok(())
     };
-    installed.map(|()| Exit::Yes).map_err(|text| {
+    done.map(|()| Exit::Yes).map_err(|text| {
         fault(&text);
         Exit::No
     })
 }
 
-/// systemd looks for a program along a path of its own, so one that is named by a path is named by the whole of it.
-fn whole_program(command: &[String]) -> Vec<String> {
-    let mut command = command.to_vec();
-    if let Some(program) = command.first_mut().filter(|program| program.contains('/'))
-        && let Ok(whole) = std::path::absolute(Path::new(program.as_str()))
-    {
-        *program = whole.display().to_string();
+/// Who is to run the units. As root somebody has to be named, if only by sudo: an agent does not run as root by accident.
+fn manager(user: Option<&str>) -> Result<Manager, String> {
+    if !geteuid().is_root() {
+        return match user {
+            None => Ok(Manager::User),
+            Some(_) => Err("--user takes the system's units, which root alone can install; use sudo".into()),
+        };
     }
-    command
+    let caller = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
+    let user = user.map(str::to_owned).or(caller);
+    let user = user.ok_or("name the user that the jobs run as with --user (root, if you mean it)")?;
+    let users = fs::File::open(USERS).and_then(io::read_to_string).unwrap_or_default();
+    if user.parse::<u32>().is_ok() || users::named(&user, &users).is_some() {
+        return Ok(Manager::System { user });
+    }
+    Err(format!("there is no user {} in {USERS}; write a name that is there, or an id", printable(&user)))
 }
 
-/// The folders that a check writes to: the status file's, the state directory, and the locks'.
+/// Whether systemd reads the folder back as it is: the value of its setting is the rest of a line.
+fn is_writable_in_a_unit(folder: &Path) -> bool {
+    let plain = |text: &str| !text.chars().any(char::is_control) && !text.ends_with('\\') && text.trim() == text;
+    folder.to_str().is_some_and(plain)
+}
+
+/// The folders that a check writes to: the status file's, and the locks'.
 fn written(settings: &Settings) -> Written {
     let status = std::path::absolute(&settings.status_file).ok();
     let status = status.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let mut folders: Vec<String> = [Some(PathBuf::from("/tmp")), status, settings.state_dir.clone()]
+    let mut folders: Vec<String> = [Some(PathBuf::from("/tmp")), status]
         .into_iter()
         .flatten()
         .map(|folder| folder.display().to_string())
@@ -115,48 +137,82 @@ fn own_folder(manager: &Manager) -> Result<PathBuf, Exit> {
         .ok_or_else(|| usage_fault("this user has no home for units; name a --folder"))
 }
 
-/// Writes the units, all or none: a file that somebody else made is found before anything is written.
-fn install(folder: &Path, units: &[Unit], output: Output) -> Result<(), String> {
-    for unit in units {
-        let path = folder.join(&unit.name);
-        match fs::File::open(&path).and_then(io::read_to_string) {
-            Ok(text) if text.starts_with(MARK) => {}
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) => return Err(format!("{} was not made by this program; move it away first", path.display())),
-            Err(fault) => return Err(format!("cannot read {}: {fault}", path.display())),
-        }
-    }
-    fs::create_dir_all(folder).map_err(|fault| format!("cannot make {}: {fault}", folder.display()))?;
-    for unit in units {
-        let path = folder.join(&unit.name);
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o644).open(&path);
-        let written = file.and_then(|mut file| file.write_all(unit.text.as_bytes()));
-        written.map_err(|fault| format!("cannot write {}: {fault}", path.display()))?;
-        output.data(&format!("wrote {}", path.display()));
-    }
-    Ok(())
+/// Where units lie, and whose manager reads them there.
+struct Place<'a> {
+    folder: PathBuf,
+    /// None for a folder that no manager reads.
+    manager: Option<&'a Manager>,
 }
 
-/// Lets systemd read the units, and starts the timers.
-fn start(manager: &Manager, units: &[Unit], output: Output) -> Result<(), String> {
-    let timers = units.iter().filter(|unit| unit.unit_type == UnitType::Timer);
-    let timers: Vec<&str> = timers.map(|unit| unit.name.as_str()).collect();
-    let of_user: &[&str] = if *manager == Manager::User { &["--user"] } else { &[] };
-    let mut enable = vec!["enable", "--now"];
-    enable.extend(&timers);
-    for words in [&["daemon-reload"][..], &enable] {
+impl Place<'_> {
+    /// Writes the units, all or none: a file that somebody else made is found before anything is written. Units of the same
+    /// gateway that are no longer among them are taken away.
+    fn install(&self, units: &[Unit], gateway: &str, output: Output) -> Result<(), String> {
+        for unit in units {
+            self.is_ours(&unit.name)?;
+        }
+        let outdated = names(gateway).into_iter().filter(|name| units.iter().all(|unit| unit.name != *name));
+        self.remove(&outdated.collect::<Vec<_>>(), output)?;
+        let folder = self.folder.display();
+        fs::create_dir_all(&self.folder).map_err(|fault| format!("cannot make {folder}: {fault}"))?;
+        for unit in units {
+            let path = self.folder.join(&unit.name);
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o644).open(&path);
+            let written = file.and_then(|mut file| file.write_all(unit.text.as_bytes()));
+            written.map_err(|fault| format!("cannot write {}: {fault}", path.display()))?;
+            output.data(&format!("wrote {}", path.display()));
+        }
+        let timers = units.iter().filter(|unit| unit.unit_type == UnitType::Timer).map(|unit| unit.name.as_str());
+        let timers: Vec<&str> = timers.collect();
+        self.systemctl(&["daemon-reload"])?;
+        self.systemctl(&[&["enable", "--now"], timers.as_slice()].concat())?;
+        if self.manager.is_some() {
+            output.data(&format!("started {}; `systemctl list-timers` shows when they run", timers.join(" and ")));
+        }
+        Ok(())
+    }
+
+    /// Stops and removes those of these units that are there and ours.
+    fn remove(&self, names: &[String], output: Output) -> Result<(), String> {
+        let mut there = Vec::new();
+        for name in names {
+            if self.is_ours(name)? {
+                there.push(name.as_str());
+            }
+        }
+        if there.is_empty() {
+            return Ok(());
+        }
+        self.systemctl(&[&["disable", "--now"], there.as_slice()].concat())?;
+        for name in there {
+            let path = self.folder.join(name);
+            fs::remove_file(&path).map_err(|fault| format!("cannot remove {}: {fault}", path.display()))?;
+            output.data(&format!("removed {}", path.display()));
+        }
+        self.systemctl(&["daemon-reload"])
+    }
+
+    /// Whether there is a unit of this name. One that this program did not make is a fault.
+    fn is_ours(&self, name: &str) -> Result<bool, String> {
+        let path = self.folder.join(name);
+        match fs::File::open(&path).and_then(io::read_to_string) {
+            Ok(text) if text.starts_with(MARK) => Ok(true),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(false),
+            Ok(_) => Err(format!("{} was not made by this program; move it away first", path.display())),
+            Err(fault) => Err(format!("cannot read {}: {fault}", path.display())),
+        }
+    }
+
+    fn systemctl(&self, words: &[&str]) -> Result<(), String> {
+        let Some(manager) = self.manager else { return Ok(()) };
+        let of_user: &[&str] = if *manager == Manager::User { &["--user"] } else { &[] };
         let typed = [&["systemctl"], of_user, words].concat().join(" ");
-        let ran = Command::new("systemctl").args(of_user).args(words).stdin(Stdio::null()).output();
-        let failed = match ran {
-            Ok(ran) if ran.status.success() => continue,
+        let failed = match Command::new("systemctl").args(of_user).args(words).stdin(Stdio::null()).output() {
+            Ok(ran) if ran.status.success() => return Ok(()),
             Ok(ran) => String::from_utf8_lossy(&ran.stderr).trim().to_owned(),
             Err(fault) => fault.to_string(),
         };
-        return Err(format!(
-            "the units are written, but `{typed}` failed: {failed}; repair that, then type it yourself"
-        ));
+        Err(format!("`{typed}` failed: {}; repair that, then type this command again", printable(&failed)))
     }
-    output.data(&format!("started {}; `systemctl list-timers` shows when they run", timers.join(" and ")));
-    Ok(())
 }
