@@ -198,6 +198,10 @@ pub fn with_block(crontab: &str, gateway: &str, block: Option<&str>) -> Result<S
 
 #[cfg(test)]
 mod tests {
+    use ibga_core::calendar::{Calendar, Market};
+    use ibga_core::schedule::{Plan, Wishes};
+    use ibga_core::window::Window;
+
     use super::*;
     use crate::schedule::tests::jobs;
 
@@ -215,6 +219,103 @@ mod tests {
         insta::assert_snapshot!("crontab_utc", block_in("UTC"));
         insta::assert_snapshot!("crontab_hong_kong", block_in("Asia/Hong_Kong"));
         insta::assert_snapshot!("crontab_new_york", block_in("America/New_York"));
+    }
+
+    /// A line of a block, taken apart as cron does.
+    struct Line {
+        minute: i8,
+        hour: i8,
+        months: Vec<i8>,
+        weekdays: Vec<i8>,
+        window: Window,
+    }
+
+    fn lines(block: &str) -> Vec<Line> {
+        let set = |text: &str, all: std::ops::RangeInclusive<i8>| -> Vec<i8> {
+            if text == "*" {
+                return all.collect();
+            }
+            let spans = text.split(',').map(|span| span.split_once('-').unwrap_or((span, span)));
+            spans.flat_map(|(from, to)| from.parse::<i8>().expect("a number")..=to.parse().expect("a number")).collect()
+        };
+        block
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| {
+                let fields: Vec<&str> = line.splitn(6, ' ').collect();
+                let window = fields[5].split_once("--window ").expect("a window").1;
+                let window = window.trim_start_matches('\'').split('\'').next().expect("a window");
+                let window = window.split(" -- ").next().expect("a window");
+                Line {
+                    minute: fields[0].parse().expect("a minute"),
+                    hour: fields[1].parse().expect("an hour"),
+                    months: set(fields[3], 1..=12),
+                    weekdays: set(fields[4], 0..=6),
+                    window: window.trim().parse().expect("a window"),
+                }
+            })
+            .collect()
+    }
+
+    /// Over a year, every slot of every day is met by exactly one line that its window lets through, whatever the two zones do; but
+    /// for the days on which the host's clock itself jumps.
+    #[test]
+    fn every_slot_of_a_year_is_met_once() {
+        let now: Timestamp = "2026-11-24T10:00:00Z".parse().expect("an instant");
+        for mic in ["XHKG", "XNYS", "XLON", "XASX"] {
+            let calendar = Calendar::for_exchange(mic.parse().expect("an exchange"));
+            let exchange = calendar.zone().expect("a zone").clone();
+            let today = exchange.to_datetime(now).date();
+            let plan = Plan::for_exchange(&calendar, today, &Wishes::default()).expect("a plan");
+            let jobs = Jobs { plan, exchange: "X", ..jobs() };
+            // On any day, so that the clock alone decides.
+            let market = Market::of_one(calendar);
+            for host in [
+                "UTC",
+                "Asia/Hong_Kong",
+                "America/New_York",
+                "Europe/London",
+                "Australia/Lord_Howe",
+                "Asia/Kolkata",
+                "America/St_Johns",
+                "Pacific/Chatham",
+                "Africa/Casablanca",
+                "Antarctica/Troll",
+                "America/Santiago",
+            ] {
+                let host_zone = zone(host);
+                let lines = lines(&block(&jobs, &exchange, &host_zone, now).expect("a block"));
+                let mut met: BTreeMap<Timestamp, usize> = BTreeMap::new();
+                for date in today.series(1.day()).skip(2).take(360) {
+                    let weekday = date.weekday().to_sunday_zero_offset();
+                    let due = lines
+                        .iter()
+                        .filter(|line| line.months.contains(&date.month()) && line.weekdays.contains(&weekday));
+                    for line in due {
+                        let fires = date.at(line.hour, line.minute, 0, 0).to_zoned(host_zone.clone()).expect("a time");
+                        if line.window.whatever_the_market().admits(fires.timestamp(), &market).is_ok() {
+                            *met.entry(fires.timestamp()).or_default() += 1;
+                        }
+                    }
+                }
+                for slot in jobs.slots() {
+                    for date in
+                        today.series(1.day()).skip(5).take(350).filter(|date| slot.weekdays().contains(&date.weekday()))
+                    {
+                        let due = exchange.to_timestamp(date.to_datetime(slot.time)).expect("an instant");
+                        let jumps = host_zone.to_offset(due - 30.hours()) != host_zone.to_offset(due + 30.hours());
+                        let count = met.get(&due).copied().unwrap_or_default();
+                        // Two slots can share an instant; each has a line then.
+                        let wanted = jobs
+                            .slots()
+                            .iter()
+                            .filter(|other| other.time == slot.time && other.weekdays().contains(&date.weekday()))
+                            .count();
+                        assert!(count == wanted || jumps, "{mic} on {host}: {date} {}: {count} lines", wall(slot.time));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
