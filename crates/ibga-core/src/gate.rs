@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Mode;
-use crate::calendar::{MarketMoment, MarketState};
+use crate::calendar::{Calendars, Comparison, MarketMoment, MarketState};
 use crate::cause::Status;
 use crate::observation::{Broker, Orders};
-use crate::report::{PortState, Report};
+use crate::report::{BrokerHours, PortState, Report};
 use crate::secure_file::ReadError;
 use crate::status_file::StatusFileError;
 use crate::verdict::Expectations;
@@ -53,6 +53,8 @@ pub enum Market<'a> {
         moment: &'a MarketMoment,
         /// Who chose the exchanges.
         chosen: Chosen,
+        /// The calendars that the hours of the broker are compared with.
+        calendars: &'a Calendars,
     },
     /// The operator asked to pass over market hours.
     Forced,
@@ -92,6 +94,8 @@ pub enum Rule {
     Account,
     /// The exchange is in continuous trading.
     Market,
+    /// The trading hours that the broker told do not contradict the calendar.
+    BrokerHours,
 }
 
 impl Rule {
@@ -109,6 +113,7 @@ impl Rule {
             Self::Authenticated => "authenticated",
             Self::Account => "account",
             Self::Market => "market",
+            Self::BrokerHours => "broker_hours",
         }
     }
 
@@ -126,6 +131,7 @@ impl Rule {
             Self::Authenticated => "not_authenticated",
             Self::Account => "unexpected_login",
             Self::Market => "market_closed",
+            Self::BrokerHours => "market_contradiction",
         }
     }
 
@@ -147,13 +153,16 @@ impl Rule {
             ),
             Self::NotFromFuture => Some("set the clock (`timedatectl status`), then run `ibga check`"),
             Self::Account => Some("leave the agent stopped, and log the gateway in with the user that was expected"),
+            Self::BrokerHours => Some(
+                "look the day up with the exchange: if IBKR is right, correct the calendar (calendar_overrides, docs/calendar.md); if the calendar is, leave probe_contract out for the day",
+            ),
             Self::Ready | Self::Authenticated | Self::Market => None,
         }
     }
 
     /// Who speaks in the text of a reason.
     fn speaker(self) -> &'static str {
-        if self == Self::Market { "Market" } else { "IBGA" }
+        if matches!(self, Self::Market | Self::BrokerHours) { "Market" } else { "IBGA" }
     }
 }
 
@@ -195,6 +204,8 @@ impl Outcome {
 pub struct Decision {
     /// The rules, in their order. Those that need a report are missing where there is none.
     pub checks: Vec<Check>,
+    /// The hours that the broker told against the calendar; none where there was nothing to compare.
+    pub broker_hours: Option<Comparison>,
 }
 
 impl Decision {
@@ -224,13 +235,17 @@ impl fmt::Display for Check {
 
 /// Judges.
 pub fn judge(question: &Question<'_>) -> Decision {
-    let mut checks = Vec::with_capacity(10);
+    let mut checks = Vec::with_capacity(11);
     match question.report {
         Ok(report) => judge_report(question, report, &mut checks),
         Err(fault) => checks.extend(judge_fault(question.path, fault)),
     }
     checks.push(judge_market(&question.market));
-    Decision { checks }
+    let hours = question.report.ok().and_then(|report| report.more.as_ref()?.broker_hours.as_ref());
+    let compared = hours.map(|hours| judge_broker_hours(&question.market, hours));
+    let (check, broker_hours) = compared.map_or((None, None), |(check, comparison)| (Some(check), comparison));
+    checks.extend(check);
+    Decision { checks, broker_hours }
 }
 
 fn passed(rule: Rule, text: impl Into<String>) -> Check {
@@ -412,8 +427,30 @@ fn contradiction(report: &Report) -> Option<&'static str> {
     .find_map(|(holds, what)| holds.then_some(what))
 }
 
+/// Two readings of the same day: while one of them has to be wrong, nobody knows whether the market is open.
+fn judge_broker_hours(market: &Market<'_>, hours: &BrokerHours) -> (Check, Option<Comparison>) {
+    let rule = Rule::BrokerHours;
+    let Market::At { moment, calendars, .. } = market else {
+        let text = "IBKR's hours passed over (--force)".into();
+        return (Check { rule, outcome: Outcome::PassedOver, text }, None);
+    };
+    let exchange = hours.exchange;
+    let skipped = |why: String| passed(rule, format!("IBKR's hours of {exchange} are not compared: {why}"));
+    if !moment.members.iter().any(|member| member.moment.exchange == exchange) {
+        return (skipped(format!("the gate keeps those of {}", market_text::names(moment))), None);
+    }
+    match hours.compare(calendars, moment.instant) {
+        Err(why) => (skipped(why), None),
+        Ok(comparison) => {
+            let is_contradicted = comparison.contradictions().next().is_some();
+            let outcome = if is_contradicted { Outcome::Failed } else { Outcome::Passed };
+            (Check { rule, outcome, text: comparison.to_string() }, Some(comparison))
+        }
+    }
+}
+
 fn judge_market(market: &Market<'_>) -> Check {
-    let Market::At { moment, chosen } = market else {
+    let Market::At { moment, chosen, .. } = market else {
         return Check {
             rule: Rule::Market,
             outcome: Outcome::PassedOver,
@@ -469,6 +506,12 @@ mod tests {
         calendar::Market::of_one(Calendar::for_exchange(Exchange::XHKG))
     }
 
+    static CALENDARS: std::sync::LazyLock<Calendars> = std::sync::LazyLock::new(Calendars::default);
+
+    fn at_moment(moment: &MarketMoment, chosen: Chosen) -> Market<'_> {
+        Market::At { moment, chosen, calendars: &CALENDARS }
+    }
+
     fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
         let moment = market().at(at);
         judge(&Question {
@@ -479,7 +522,7 @@ mod tests {
             now: at,
             max_age: Duration::from_mins(10),
             expected,
-            market: Market::At { moment: &moment, chosen: Chosen::BySetting },
+            market: at_moment(&moment, Chosen::BySetting),
         })
     }
 
@@ -641,7 +684,7 @@ mod tests {
     #[test]
     fn a_default_exchange_says_so_and_force_passes_it_over() {
         let moment = market().at("2026-11-22T03:00:00Z".parse().expect("an instant"));
-        let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::ByDefault });
+        let check = judge_market(&at_moment(&moment, Chosen::ByDefault));
         assert_eq!(
             (check.outcome, check.text.as_str()),
             (
@@ -661,7 +704,7 @@ mod tests {
             ("2028-01-03T02:00:00Z", Outcome::Failed, ": the calendar does not reach it; update ibga"),
         ] {
             let moment = market().at(instant.parse().expect("an instant"));
-            let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::BySetting });
+            let check = judge_market(&at_moment(&moment, Chosen::BySetting));
             assert!(check.outcome == outcome && check.text.ends_with(end), "{check:?}");
         }
     }
@@ -715,5 +758,66 @@ mod tests {
             let decision = decide(Ok(&report), report.timestamp, &Expectations::default());
             assert_eq!(reasons(&decision), [reason]);
         }
+    }
+
+    /// A full report, changed, and what its rule of the broker's hours comes to.
+    fn broker_hours(from: &str, to: &str, mic: &str) -> (Option<Check>, Decision) {
+        let text = crate::report::tests::full().replacen(from, to, 1);
+        let report = Report::from_json(&text, &TimeZone::UTC).expect("a report");
+        let exchange: Exchange = mic.parse().expect("an exchange");
+        let moment = calendar::Market::of_one(Calendar::for_exchange(exchange)).at(report.timestamp);
+        let question = Question {
+            gateway: "default",
+            endpoint: None,
+            path: Path::new("/tmp/ibga-status.json"),
+            report: Ok(&report),
+            now: report.timestamp,
+            max_age: Duration::from_mins(10),
+            expected: &Expectations::default(),
+            market: at_moment(&moment, Chosen::BySetting),
+        };
+        let decision = judge(&question);
+        let forced = judge(&Question { market: Market::Forced, ..question });
+        let rule = |decision: &Decision| decision.checks.iter().find(|check| check.rule == Rule::BrokerHours).cloned();
+        assert!(forced.is_go() && rule(&forced).is_none_or(|check| check.outcome == Outcome::PassedOver));
+        (rule(&decision), decision)
+    }
+
+    #[test]
+    fn the_hours_of_the_broker_are_compared() {
+        let agree = "IBKR's hours of XHKG agree with the calendar for today and 2026-11-24";
+        for (from, to, mic, text) in [
+            ("", "", "XHKG", Some(agree)),
+            ("\"broker_hours\"", "\"unknown\"", "XHKG", None),
+            (
+                "\"2026-11-24\"",
+                "\"2026-11-27\"",
+                "XHKG",
+                Some(
+                    "IBKR's hours of XHKG agree with the calendar for today; 2026-11-24 not compared: IBKR does not tell that day",
+                ),
+            ),
+            ("\"Hongkong\"", "\"\"", "XHKG", Some("IBKR's hours of XHKG are not compared: IBKR names no time zone")),
+            ("", "", "XNYS", Some("IBKR's hours of XHKG are not compared: the gate keeps those of XNYS")),
+        ] {
+            let (check, _) = broker_hours(from, to, mic);
+            let expected = text.map(|text| passed(Rule::BrokerHours, text));
+            assert_eq!(check, expected, "{to} {mic}");
+        }
+    }
+
+    #[test]
+    fn hours_that_contradict_the_calendar_are_a_no_go_with_both_readings() {
+        let (_, decision) = broker_hours("\"13:00-16:10\"", "\"13:00-15:10\"", "XHKG");
+        assert_eq!(
+            reasons(&decision),
+            ["Market: XHKG: the calendar says open 09:30-12:00 13:00-16:00 on 2026-11-23, \
+              IBKR says open 09:30-12:00 13:00-15:10; do not trade until one of them is corrected (calendar_overrides)"]
+        );
+        assert!(!decision.only_the_market(), "it is news");
+        let failure = decision.failures().next().expect("one");
+        assert_eq!((failure.rule.code(), failure.rule.fault_code()), ("broker_hours", "market_contradiction"));
+        assert!(failure.rule.remedy().is_some());
+        assert_eq!(decision.broker_hours.expect("a comparison").contradictions().count(), 1);
     }
 }

@@ -122,7 +122,7 @@ fn markets(scenes: &mut Vec<Scene>) {
         ("2050-01-03T02:00:00Z", Chosen::BySetting),
     ] {
         let moment = xhkg.at(instant.parse::<Timestamp>().expect("an instant"));
-        let market = Market::At { moment: &moment, chosen };
+        let market = Market::At { moment: &moment, chosen, calendars: &calendar::Calendars::default() };
         let text = reasons(&StatusFileError::from(ReadError::NotFound), market);
         scenes.push((format!("market at {instant}"), text));
     }
