@@ -309,7 +309,10 @@ hmds_farm_down\t'2105: the historical data farm hkhmds is broken.'
 secdef_farm_down\t'2157: the contract data farm secdefhk is broken.'
 farm_flap\t'2103, then 2104: a farm was broken and is back.'
 farms_inactive\t'2107 and 2108: farms asleep until asked, which is healthy.'
-farms_late\t'Farm notices come after 700 ms; a question to the broker asked before them is never answered.'"
+farms_late\t'Farm notices come after 700 ms; a question to the broker asked before them is never answered.'
+market_hours_closed\t'The trading hours of every stock say closed on each day; all else is healthy.'
+market_hours_changed\t'The trading hours of every stock end an hour early; all else is healthy.'
+market_hours_unknown_zone\t'The trading hours come with a time zone that nobody knows; all else is healthy.'"
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l timeline -d 'File with the timeline' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l speed -d 'How many times as fast the timeline plays: 60 makes seconds of minutes' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l ready-after -d 'Become healthy after this time; short for the timeline \'SCENARIO TIME, ready\'' -r
