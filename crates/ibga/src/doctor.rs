@@ -11,6 +11,7 @@ mod gateway;
 mod places;
 mod readers;
 mod time_zone;
+mod trading_hours;
 
 use ibga_core::report::Report;
 use jiff::Timestamp;
@@ -73,6 +74,8 @@ pub enum Subject {
     Container,
     /// The gateway itself, by a whole probe.
     Gateway,
+    /// The trading hours that IBKR tells.
+    TradingHours,
     /// This machine's clock.
     Clock,
     /// This machine's time zone.
@@ -89,6 +92,7 @@ impl Subject {
             Self::Readers => "readers",
             Self::Container => "container",
             Self::Gateway => "gateway",
+            Self::TradingHours => "trading hours",
             Self::Clock => "clock",
             Self::TimeZone => "time zone",
         }
@@ -166,6 +170,9 @@ pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, 
     tell(container::examine(settings));
     let report: Report = crate::check::look(settings, &zone);
     tell(gateway::examine(&report));
+    if let Some(finding) = trading_hours::examine(settings, &report, at.now) {
+        tell(finding);
+    }
     tell(clock::examine(&report));
     tell(time_zone::examine(settings, at));
 }

@@ -1,6 +1,6 @@
 //! The hours that IBKR tells against the calendar: the real binary, a simulated gateway in each dialect, and a clock that is set.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail their test")]
+#![expect(clippy::indexing_slicing, reason = "helpers of tests fail their test")]
 
 mod common;
 #[path = "common/faketime.rs"]
@@ -62,9 +62,7 @@ fn real_faketime_hours_that_contradict_the_calendar_stop_the_agent() {
         (
             Scenario::MarketHoursClosed,
             "2026-11-24T02:00:00Z",
-            format!(
-                "XHKG: {full} on 2026-11-24, IBKR says closed; XHKG: {full} on 2026-11-25, IBKR says closed; {end}"
-            ),
+            format!("XHKG: {full} on 2026-11-24, IBKR says closed; {full} on 2026-11-25, IBKR says closed; {end}"),
         ),
         (
             Scenario::MarketHoursClosed,
@@ -76,7 +74,7 @@ fn real_faketime_hours_that_contradict_the_calendar_stop_the_agent() {
             "2026-12-24T02:00:00Z",
             format!(
                 "XHKG: {half} on 2026-12-24, IBKR says open 09:30-11:10; \
-                 XHKG: {full} on 2026-12-28, IBKR says open 09:30-12:00 13:00-15:10; {end}"
+                 {full} on 2026-12-28, IBKR says open 09:30-12:00 13:00-15:10; {end}"
             ),
         ),
     ] {
@@ -107,6 +105,8 @@ fn real_faketime_a_contradiction_as_a_program_reads_it_and_its_ways_out() {
     let ran = run_at(&desk, instant, &["run", "--", "echo", "started"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     assert!(ran.err.contains("IBKR says closed"), "{ran:?}");
+    let ran = run_at(&desk, instant, &["doctor"]);
+    assert!(ran.code == Some(1) && ran.out.contains("trading hours"), "{ran:?}");
     let ran = run_at(&desk, instant, &["status"]);
     assert!(ran.out.contains("would not start now") && ran.out.contains("IBKR says closed"), "{ran:?}");
     // Market hours are passed over, and this with them.
@@ -136,6 +136,9 @@ fn real_faketime_what_is_not_compared_is_told_and_no_fault() {
         (Scenario::MarketHoursClosed, "probe_contract = \"SAP IBIS\"\n", "the gate keeps those of XHKG"),
     ] {
         let (desk, _gateway) = checked(scenario, 200, instant, settings);
+        let told = run_at(&desk, instant, &["check"]);
+        let warned = told.err.contains(&format!("warning: no trading hours to compare: {expected}\n"));
+        assert_eq!(warned, settings.contains("NOSUCH"), "{told:?}");
         let ran = run_at(&desk, instant, &["preflight"]);
         let exchange = if settings.contains("SAP") { "XETR" } else { "XHKG" };
         let expected = format!("ok    IBKR's hours of {exchange} are not compared: {expected}");

@@ -260,8 +260,9 @@ impl fmt::Display for Comparison {
         let (exchange, today) = (self.exchange, self.today);
         let mut contradictions = self.contradictions().peekable();
         if contradictions.peek().is_some() {
+            write!(formatter, "{exchange}: ")?;
             for (date, calendar, broker) in contradictions {
-                write!(formatter, "{exchange}: the calendar says {calendar} on {date}, IBKR says {broker}; ")?;
+                write!(formatter, "the calendar says {calendar} on {date}, IBKR says {broker}; ")?;
             }
             return formatter.write_str("do not trade until one of them is corrected (calendar_overrides)");
         }

@@ -109,7 +109,10 @@ fn read_day(day: &Value) -> Option<(Date, DayHours)> {
         let (start, end) = span.as_str()?.split_once('-')?;
         Span::new(parse_wall(start)?, parse_wall(end)?)
     });
-    Some((day.get("date")?.as_str()?.parse().ok()?, DayHours::new(spans.collect::<Option<_>>()?)))
+    let text = day.get("date")?.as_str()?;
+    // The library reads other forms too; one day has one form here.
+    let date = text.parse::<Date>().ok().filter(|date| date.to_string() == text)?;
+    Some((date, DayHours::new(spans.collect::<Option<_>>()?)))
 }
 
 #[cfg(test)]
@@ -166,6 +169,7 @@ mod tests {
             ("days", Value::Null),
             ("days", json!({})),
             ("days", json!([{"date": "2026-11-31", "hours": []}])),
+            ("days", json!([{"date": "2026-11-24T09:30", "hours": []}])),
             ("days", json!([{"date": "2026-11-24"}])),
             ("days", Value::Array(vec![json!({"date": "2026-11-24", "hours": []}); 11])),
             ("days", day(json!(["09:30"]))),
