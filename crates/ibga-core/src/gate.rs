@@ -1,6 +1,7 @@
 //! The gate: go or no-go for an agent, from the newest report, the clock, the expectations and the market. A pure function that
 //! fails closed: whatever cannot be judged is a no-go, and every reason is told, not only the first.
 
+mod broker_hours;
 mod market_text;
 
 use std::fmt::{self, Write as _};
@@ -13,7 +14,7 @@ use crate::account::Mode;
 use crate::calendar::{Calendars, Comparison, MarketMoment, MarketState};
 use crate::cause::Status;
 use crate::observation::{Broker, Orders};
-use crate::report::{BrokerHours, PortState, Report};
+use crate::report::{PortState, Report};
 use crate::secure_file::ReadError;
 use crate::status_file::StatusFileError;
 use crate::verdict::Expectations;
@@ -242,7 +243,7 @@ pub fn judge(question: &Question<'_>) -> Decision {
     }
     checks.push(judge_market(&question.market));
     let hours = question.report.ok().and_then(|report| report.more.as_ref()?.broker_hours.as_ref());
-    let compared = hours.map(|hours| judge_broker_hours(&question.market, hours));
+    let compared = hours.map(|hours| broker_hours::judge(&question.market, hours));
     let (check, broker_hours) = compared.map_or((None, None), |(check, comparison)| (Some(check), comparison));
     checks.extend(check);
     Decision { checks, broker_hours }
@@ -425,28 +426,6 @@ fn contradiction(report: &Report) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(holds, what)| holds.then_some(what))
-}
-
-/// Two readings of the same day: while one of them has to be wrong, nobody knows whether the market is open.
-fn judge_broker_hours(market: &Market<'_>, hours: &BrokerHours) -> (Check, Option<Comparison>) {
-    let rule = Rule::BrokerHours;
-    let Market::At { moment, calendars, .. } = market else {
-        let text = "IBKR's hours passed over (--force)".into();
-        return (Check { rule, outcome: Outcome::PassedOver, text }, None);
-    };
-    let exchange = hours.exchange;
-    let skipped = |why: String| passed(rule, format!("IBKR's hours of {exchange} are not compared: {why}"));
-    if !moment.members.iter().any(|member| member.moment.exchange == exchange) {
-        return (skipped(format!("the gate keeps those of {}", market_text::names(moment))), None);
-    }
-    match hours.compare(calendars, moment.instant) {
-        Err(why) => (skipped(why), None),
-        Ok(comparison) => {
-            let is_contradicted = comparison.contradictions().next().is_some();
-            let outcome = if is_contradicted { Outcome::Failed } else { Outcome::Passed };
-            (Check { rule, outcome, text: comparison.to_string() }, Some(comparison))
-        }
-    }
 }
 
 fn judge_market(market: &Market<'_>) -> Check {
@@ -758,66 +737,5 @@ mod tests {
             let decision = decide(Ok(&report), report.timestamp, &Expectations::default());
             assert_eq!(reasons(&decision), [reason]);
         }
-    }
-
-    /// A full report, changed, and what its rule of the broker's hours comes to.
-    fn broker_hours(from: &str, to: &str, mic: &str) -> (Option<Check>, Decision) {
-        let text = crate::report::tests::full().replacen(from, to, 1);
-        let report = Report::from_json(&text, &TimeZone::UTC).expect("a report");
-        let exchange: Exchange = mic.parse().expect("an exchange");
-        let moment = calendar::Market::of_one(Calendar::for_exchange(exchange)).at(report.timestamp);
-        let question = Question {
-            gateway: "default",
-            endpoint: None,
-            path: Path::new("/tmp/ibga-status.json"),
-            report: Ok(&report),
-            now: report.timestamp,
-            max_age: Duration::from_mins(10),
-            expected: &Expectations::default(),
-            market: at_moment(&moment, Chosen::BySetting),
-        };
-        let decision = judge(&question);
-        let forced = judge(&Question { market: Market::Forced, ..question });
-        let rule = |decision: &Decision| decision.checks.iter().find(|check| check.rule == Rule::BrokerHours).cloned();
-        assert!(forced.is_go() && rule(&forced).is_none_or(|check| check.outcome == Outcome::PassedOver));
-        (rule(&decision), decision)
-    }
-
-    #[test]
-    fn the_hours_of_the_broker_are_compared() {
-        let agree = "IBKR's hours of XHKG agree with the calendar for today and 2026-11-24";
-        for (from, to, mic, text) in [
-            ("", "", "XHKG", Some(agree)),
-            ("\"broker_hours\"", "\"unknown\"", "XHKG", None),
-            (
-                "\"2026-11-24\"",
-                "\"2026-11-27\"",
-                "XHKG",
-                Some(
-                    "IBKR's hours of XHKG agree with the calendar for today; 2026-11-24 not compared: IBKR does not tell that day",
-                ),
-            ),
-            ("\"Hongkong\"", "\"\"", "XHKG", Some("IBKR's hours of XHKG are not compared: IBKR names no time zone")),
-            ("", "", "XNYS", Some("IBKR's hours of XHKG are not compared: the gate keeps those of XNYS")),
-        ] {
-            let (check, _) = broker_hours(from, to, mic);
-            let expected = text.map(|text| passed(Rule::BrokerHours, text));
-            assert_eq!(check, expected, "{to} {mic}");
-        }
-    }
-
-    #[test]
-    fn hours_that_contradict_the_calendar_are_a_no_go_with_both_readings() {
-        let (_, decision) = broker_hours("\"13:00-16:10\"", "\"13:00-15:10\"", "XHKG");
-        assert_eq!(
-            reasons(&decision),
-            ["Market: XHKG: the calendar says open 09:30-12:00 13:00-16:00 on 2026-11-23, \
-              IBKR says open 09:30-12:00 13:00-15:10; do not trade until one of them is corrected (calendar_overrides)"]
-        );
-        assert!(!decision.only_the_market(), "it is news");
-        let failure = decision.failures().next().expect("one");
-        assert_eq!((failure.rule.code(), failure.rule.fault_code()), ("broker_hours", "market_contradiction"));
-        assert!(failure.rule.remedy().is_some());
-        assert_eq!(decision.broker_hours.expect("a comparison").contradictions().count(), 1);
     }
 }

@@ -139,6 +139,10 @@ fn real_faketime_what_is_not_compared_is_told_and_no_fault() {
         let told = run_at(&desk, instant, &["check"]);
         let warned = told.err.contains(&format!("warning: no trading hours to compare: {expected}\n"));
         assert_eq!(warned, settings.contains("NOSUCH"), "{told:?}");
+        let doctor = run_at(&desk, instant, &["doctor", "--json"]).json();
+        let is_about_hours = |finding: &&serde_json::Value| finding["subject"] == "trading_hours";
+        let finding = doctor["findings"].as_array().and_then(|findings| findings.iter().find(is_about_hours));
+        assert_eq!(finding.map(|finding| &finding["outcome"]), Some(&"doubtful".into()), "{doctor}");
         let ran = run_at(&desk, instant, &["preflight"]);
         let exchange = if settings.contains("SAP") { "XETR" } else { "XHKG" };
         let expected = format!("ok    IBKR's hours of {exchange} are not compared: {expected}");
@@ -149,6 +153,8 @@ fn real_faketime_what_is_not_compared_is_told_and_no_fault() {
     for settings in ["", "broker_probe = \"off\"\nprobe_contract = \"700 SEHK\"\n"] {
         let (desk, _gateway) = checked(Scenario::MarketHoursClosed, 200, instant, settings);
         assert!(desk.status()["broker_hours"].is_null());
+        let doctor = run_at(&desk, instant, &["doctor"]).out;
+        assert_eq!(doctor.contains("trading hours"), !settings.is_empty(), "{doctor}");
         let ran = run_at(&desk, instant, &["preflight"]);
         assert_eq!((ran.code, line(&ran)), (Some(0), ""), "{ran:?}");
         assert!(run_at(&desk, instant, &["preflight", "--json"]).json()["broker_hours"].is_null());

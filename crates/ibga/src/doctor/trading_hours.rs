@@ -17,6 +17,11 @@ pub(super) fn examine(settings: &Settings, report: &Report, now: Timestamp) -> O
     Some(match (told, market::calendars(settings)) {
         (_, Err(fault)) => Finding::faulty(Subject::TradingHours, fault, "correct that file"),
         (None, _) => Finding::not_tested(Subject::TradingHours, "IBKR has not told any: the gateway comes first"),
+        (Some(hours), _) if !settings.market.value.exchanges.contains(&hours.exchange) => Finding::doubtful(
+            Subject::TradingHours,
+            format!("the gate keeps other hours than those of {}", hours.exchange),
+            "set a probe_contract on an exchange that `exchange` names",
+        ),
         (Some(hours), Ok(calendars)) => judge(hours, &calendars, now),
     })
 }
