@@ -280,7 +280,7 @@ fn is_closed(api: &ApiSeen) -> bool {
 }
 
 /// Whether the gateway is on this machine, so that its container is one of this machine's.
-fn is_local(host: &str) -> bool {
+pub(crate) fn is_local(host: &str) -> bool {
     match host.parse::<std::net::IpAddr>() {
         Ok(address) => address.is_loopback() || address.is_unspecified(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),

@@ -76,6 +76,7 @@ const AFTER_HELP: &str = "\
 Examples:
   ibga demo                                 the whole story in seconds, without an account
   ibga init                                 write a commented ibga.toml
+  ibga doctor                               what is missing, and how to repair it
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- ./agent.py   start it only then

@@ -8,6 +8,7 @@ mod clock;
 mod configuration;
 mod container;
 mod gateway;
+mod market;
 mod places;
 mod readers;
 mod time_zone;
@@ -74,12 +75,14 @@ pub enum Subject {
     Container,
     /// The gateway itself, by a whole probe.
     Gateway,
-    /// The trading hours that IBKR tells.
-    TradingHours,
     /// This machine's clock.
     Clock,
     /// This machine's time zone.
     TimeZone,
+    /// The exchanges whose hours the gate keeps.
+    Market,
+    /// The trading hours that IBKR tells.
+    TradingHours,
 }
 
 impl Subject {
@@ -92,9 +95,10 @@ impl Subject {
             Self::Readers => "readers",
             Self::Container => "container",
             Self::Gateway => "gateway",
-            Self::TradingHours => "trading hours",
             Self::Clock => "clock",
             Self::TimeZone => "time zone",
+            Self::Market => "market",
+            Self::TradingHours => "trading hours",
         }
     }
 }
@@ -157,7 +161,9 @@ pub struct Circumstances {
 /// Examines everything in turn, and hands on each finding as soon as it is made. Settings that cannot be read leave nothing to
 /// examine but themselves.
 pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, mut tell: impl FnMut(Finding)) {
-    tell(configuration::examine(settings));
+    for finding in configuration::examine(settings) {
+        tell(finding);
+    }
     let Ok(settings) = settings else {
         return tell(Finding::not_tested(Subject::Gateway, "and all the rest: the configuration comes first"));
     };
@@ -170,9 +176,10 @@ pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, 
     tell(container::examine(settings));
     let report: Report = crate::check::look(settings, &zone);
     tell(gateway::examine(&report));
+    tell(clock::examine(settings, &report));
+    tell(time_zone::examine(settings, at));
+    tell(market::examine(settings, at.now));
     if let Some(finding) = trading_hours::examine(settings, &report, at.now) {
         tell(finding);
     }
-    tell(clock::examine(&report));
-    tell(time_zone::examine(settings, at));
 }

@@ -16,4 +16,5 @@ mod market;
 pub mod output;
 pub mod schedule;
 pub mod settings;
+mod shell;
 pub mod users;

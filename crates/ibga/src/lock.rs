@@ -42,10 +42,11 @@ pub enum LockError {
     },
 }
 
-/// A lock that is held until it is dropped.
+/// A lock that is held until it is dropped; its file goes with it.
 #[derive(Debug)]
 pub struct GatewayLock {
     file: File,
+    path: PathBuf,
     /// What the holder before had written, if this one had to wait for it.
     pub waited_for: Option<Purpose>,
 }
@@ -72,6 +73,7 @@ impl GatewayLock {
     fn acquire_at(path: &Path, purpose: Purpose, limit: Duration) -> Result<Self, LockError> {
         let broken = |fault| LockError::File { path: path.to_owned(), fault };
         let watch = Stopwatch::start();
+        let mut waited_for = None;
         loop {
             let file = open(path).map_err(broken)?;
             let (file, had_to_wait) = match file.try_lock() {
@@ -82,30 +84,39 @@ impl GatewayLock {
                     None => return Err(LockError::Held { limit, path: path.to_owned() }),
                 },
             };
-            // Whoever removed the file in between made room for another one: only the lock on that counts.
+            if had_to_wait {
+                waited_for = read_purpose(&file);
+            }
+            // Whoever removed the file in between, as every holder does, made room for another one: only the lock on that counts.
             if !is_at(&file, path) {
                 continue;
             }
-            let mut lock = Self { file, waited_for: None };
-            if had_to_wait {
-                lock.waited_for = lock.read_purpose();
-            }
+            let lock = Self { file, path: path.to_owned(), waited_for };
             // Another user's file cannot be written; whoever waits for us then probes for himself.
             let _ = lock.write_purpose(purpose);
             return Ok(lock);
         }
     }
 
-    fn read_purpose(&self) -> Option<Purpose> {
-        let mut text = [0; PURPOSE_BYTES];
-        self.file.read_exact_at(&mut text, 0).ok()?;
-        std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Purpose)
-    }
-
     /// Always of the same length, so that one write is enough.
     fn write_purpose(&self, purpose: Purpose) -> io::Result<()> {
         self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)
     }
+}
+
+impl Drop for GatewayLock {
+    /// Removes the file while the lock is still held; whoever waits for it then takes the next one. A file of another user stays.
+    fn drop(&mut self) {
+        if is_at(&self.file, &self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn read_purpose(file: &File) -> Option<Purpose> {
+    let mut text = [0; PURPOSE_BYTES];
+    file.read_exact_at(&mut text, 0).ok()?;
+    std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Purpose)
 }
 
 /// Blocks in a thread of its own, since the kernel's lock knows no time limit. A thread that is left behind ends with the process.
@@ -196,13 +207,24 @@ mod tests {
         assert_eq!(held.waited_for, None);
         let fault = GatewayLock::acquire_at(&path, second, Duration::from_millis(10)).expect_err("held");
         assert!(matches!(fault, LockError::Held { .. }), "{fault}");
-        assert_eq!(held.read_purpose(), Some(first), "what a waiter will read");
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || GatewayLock::acquire_at(&path, second, Duration::from_mins(1))
+        });
+        // The kernel's list of locks shows who waits: this test's own attempt, and the one that gave up above.
+        let inode = held.file.metadata().expect("a file").ino();
+        let waiters = || {
+            let locks = File::open("/proc/locks").and_then(io::read_to_string).expect("a list");
+            locks.lines().filter(|line| line.contains("->") && line.contains(&format!(":{inode} "))).count()
+        };
+        while waiters() < 2 {
+            std::thread::yield_now();
+        }
         drop(held);
-        // The one that gave up may still get it for a moment.
-        let lock = GatewayLock::acquire_at(&path, second, Duration::from_mins(1)).expect("freed");
-        assert_eq!(lock.read_purpose(), Some(second));
+        let lock = waiting.join().expect("no panic").expect("freed");
+        assert_eq!((lock.waited_for, read_purpose(&lock.file)), (Some(first), Some(second)));
         drop(lock);
-        std::fs::remove_file(path).expect("removed");
+        assert!(!path.exists(), "nothing is left behind");
     }
 
     #[test]
@@ -214,7 +236,8 @@ mod tests {
         assert!(!is_at(&held.file, &path));
         let other = GatewayLock::acquire_at(&path, Purpose(2), Duration::ZERO).expect("another file");
         assert!(is_at(&other.file, &path) && !is_at(&held.file, &path));
-        std::fs::remove_file(path).expect("removed");
+        drop(held);
+        assert!(is_at(&other.file, &path), "the file of another holder stays");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{Desk, set_mode};
 
 #[test]
@@ -18,20 +20,22 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
     for next in [
         "$ ibga check\nready: default at 127.0.0.1:",
         "$ ibga status",
-        "ok    broker     answered",
+        "Status     ready, since",
         "$ ibga preflight --force\nPRE-FLIGHT PASSED - Agent may start\n",
         "$ ibga run --force -q -- echo '(the agent) trading ...'\n(the agent) trading ...\n",
-        "$ ibga check\nnot_authenticated (api_silent): ",
-        "what to do: 1) nobody is logged in: approve the IB Key request on your phone",
+        "$ ibga check\nnot_authenticated (api_silent): default at 127.0.0.1:",
+        "what to do: 1) nobody is logged in: approve the IB Key request on your phone,\n",
         "PRE-FLIGHT FAILED - Agent cannot start\nReason: IBGA: IBGA not ready: not_authenticated (api_silent)\n",
         "$ ibga run --force -q -- echo '(the agent) trading ...'\n2",
         "echo was not started",
-        "changed: not_authenticated (api_silent) -> ready",
+        "$ ibga check\nready: ",
         "(the agent) trading ...\n",
     ] {
         rest = rest.split_once(next).unwrap_or_else(|| panic!("no {next:?} in {rest}")).1;
     }
-    assert!(text.lines().count() <= 50, "more than a screen: {text}");
+    assert!(text.lines().count() <= 50 && text.lines().all(|line| line.chars().count() <= 80), "a screen: {text}");
+    let port = text.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split_once(',')).expect("a port").0;
+    assert!(!Path::new(&format!("/tmp/ibga-127.0.0.1-{port}.lock")).exists(), "a lock is left behind");
     let names: Vec<_> =
         std::fs::read_dir(&desk.folder).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["ibga.toml"]);

@@ -110,11 +110,19 @@ fn an_old_report_does_not_outlive_a_new_one_that_cannot_be_written() {
 
 #[test]
 fn a_lock_made_under_a_narrow_umask_does_not_lock_others_out() {
-    let (desk, gateway) = (Desk::new(), Gateway::start(Config::default()));
+    let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::ApiSilent));
     let script = format!("umask 077; exec {} check --port {}", env!("CARGO_BIN_EXE_ibga"), gateway.address.port());
-    assert!(desk.command_under("sh", &["-c", &script], &[]).output().expect("sh starts").status.success());
+    let mut checking = desk.command_under("sh", &["-c", &script], &[]).spawn().expect("sh starts");
+    // The lock is there for as long as the probe waits.
+    gateway.wait_for_client();
     let mode = std::fs::metadata(gateway.lock_file()).expect("a lock").permissions().mode();
     assert_eq!(mode & 0o7777, 0o644);
+    checking.kill().expect("killed");
+    checking.wait().expect("ended");
+    // What a killed process leaves behind hinders nobody, and the next one removes it.
+    assert!(gateway.lock_file().exists());
+    desk.check(gateway.address, &["--timeout", "300ms"]);
+    assert!(!gateway.lock_file().exists());
 }
 
 #[test]

@@ -2,16 +2,23 @@
 //! it would for an operator, in a process of its own.
 
 use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
-use ibga_sim::{Config, Proxy, Scenario, Simulator};
+use ibga_sim::{Config, Proxy, Scenario, Simulator, StartError};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::check::block_on;
-use crate::output;
+use crate::output::{self, wrapped};
+
+/// The width of the story, in characters.
+const WIDTH: usize = 80;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -54,43 +61,54 @@ const AGENT: &[&str] = &["run", "--force", "-q", "--", "echo", "(the agent) trad
 
 const STORY: &[Step] = &[
     Step::Tell("A gateway is logged in. `ibga check` asks it for everything that an agent relies on."),
-    types(&["check"], 0, 2),
-    types(&["status", "--exchange", "XHKG"], 0, 11),
+    types(&["check"], 0, 1),
+    types(&["status", "--exchange", "XHKG"], 0, 3),
     Step::Tell(
-        "The gate judges what the check has left in a file. (--force passes over market hours, for which this\nstory \
-         does not wait.) On a go, `ibga run` becomes the agent.",
+        "The gate judges what the check has left in a file (--force passes over market hours). On a go, `ibga run` becomes \
+         the agent.",
     ),
     types(&["preflight", "--force"], 0, 1),
     types(AGENT, 0, 1),
     Step::Tell(
-        "The login lapses, as IBKR's does each week. The proxy before the gateway still accepts connections, so the\n\
-         port looks open; `ibga check` is not taken in, and says what to do.",
+        "The login lapses, as IBKR's does each week. The proxy before the gateway still accepts connections, so the port \
+         looks open; `ibga check` is not taken in, and says what to do.",
     ),
     Step::Switch(Scenario::LoggedOut),
-    types(&["check"], 1, 3),
+    types(&["check"], 1, 2),
     Step::Tell("The gate holds: the agent is not started, and spends nothing."),
     types(&["preflight", "--force"], 1, 2),
     types(AGENT, 1, 1),
     Step::Tell("Somebody approves the login on a phone."),
     Step::Switch(Scenario::Ready),
-    types(&["check"], 0, 2),
+    types(&["check"], 0, 1),
     types(AGENT, 0, 1),
+    Step::Tell(
+        "With a gateway of your own: `ibga init`, `ibga doctor`, `ibga check`; then put `ibga run -- AGENT` where your \
+         scheduler starts the agent today.",
+    ),
 ];
 
-const END: &str = "That is all there is to it. With a gateway of your own: `ibga init`, `ibga doctor`, `ibga check`; then put\n\
-    `ibga run -- AGENT` where your scheduler starts the agent today.";
+/// How the story ended early.
+enum Stopped {
+    /// Nobody reads on, or somebody interrupted it: no fault.
+    Quietly,
+    /// Something came out otherwise than told.
+    Fault(String),
+}
 
 pub(super) fn run(_: &DemoArgs) -> Exit {
     let desk = match Desk::new() {
         Ok(desk) => desk,
         Err(fault) => {
-            output::fault(&format!("cannot make a folder for the demo: {fault}"));
+            let folder = std::env::temp_dir();
+            let folder = folder.display();
+            output::fault(&format!("cannot make a folder in {folder}: {fault}; set TMPDIR to one that can be written"));
             return Exit::No;
         }
     };
-    match block_on(play(&desk)) {
-        Ok(Ok(())) => Exit::Yes,
-        Ok(Err(fault)) => {
+    match block_on(play_unless_interrupted(&desk)) {
+        Ok(Ok(()) | Err(Stopped::Quietly)) => Exit::Yes,
+        Ok(Err(Stopped::Fault(fault))) => {
             output::fault(&fault);
             Exit::No
         }
@@ -101,37 +119,49 @@ pub(super) fn run(_: &DemoArgs) -> Exit {
     }
 }
 
-async fn play(desk: &Desk) -> Result<(), String> {
+/// A signal ends the story, so that the folder is removed then, too.
+async fn play_unless_interrupted(desk: &Desk) -> Result<(), Stopped> {
+    let heard = |kind| signal(kind).map_err(|fault| Stopped::Fault(format!("cannot listen for signals: {fault}")));
+    let mut interrupt = heard(SignalKind::interrupt())?;
+    let mut terminate = heard(SignalKind::terminate())?;
+    let mut hangup = heard(SignalKind::hangup())?;
+    tokio::select! {
+        told = play(desk) => told,
+        _ = interrupt.recv() => Err(Stopped::Quietly),
+        _ = terminate.recv() => Err(Stopped::Quietly),
+        _ = hangup.recv() => Err(Stopped::Quietly),
+    }
+}
+
+async fn play(desk: &Desk) -> Result<(), Stopped> {
     let config = Config { proxy: Proxy::IbgaSocat, ..Config::default() };
-    let simulator = Simulator::start(config).await.map_err(|fault| fault.to_string())?;
+    let failed = |fault: StartError| Stopped::Fault(format!("the simulated gateway failed: {fault}"));
+    let simulator = Simulator::start(config).await.map_err(failed)?;
     let port = simulator.address().port().to_string();
-    let mut told = Ok(());
     for (number, step) in STORY.iter().enumerate() {
         let space = if number == 0 { "" } else { "\n" };
-        told = match step {
-            Step::Tell(text) => say(&format!("{space}# {}", text.replace('\n', "\n# "))),
-            Step::Switch(scenario) => simulator.switch(*scenario).await.map_err(|fault| fault.to_string()),
-            Step::Type(typed) => typed.run(desk.command(&port)?).await,
-        };
-        if told.is_err() {
-            break;
+        match step {
+            Step::Tell(text) => say(&format!("{space}# {}", wrapped(text, WIDTH - 2, 0).replace('\n', "\n# ")))?,
+            Step::Switch(scenario) => simulator.switch(*scenario).await.map_err(failed)?,
+            Step::Type(typed) => typed.run(desk.command(&port)?).await?,
         }
     }
     simulator.stop().await;
-    told?;
-    say(&format!("\n# {}", END.replace('\n', "\n# ")))
+    Ok(())
 }
 
 impl Typed {
-    async fn run(self, mut command: Command) -> Result<(), String> {
+    async fn run(self, mut command: Command) -> Result<(), Stopped> {
         say(&format!("$ ibga {self}"))?;
         command.args(self.arguments);
         // The gateway lives in this thread, so the command is waited for in another.
         let ended = tokio::task::spawn_blocking(move || output_of(command)).await;
-        let (text, code) = ended.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())?;
+        let failed = |fault: &dyn fmt::Display| Stopped::Fault(format!("`ibga {self}` could not be run: {fault}"));
+        let (text, code) = ended.map_err(|fault| failed(&fault))?.map_err(|fault| failed(&fault))?;
         let lines: Vec<&str> = text.lines().collect();
         for line in lines.iter().take(self.lines_max) {
-            say(line)?;
+            // Only what is too long is broken; tables keep their columns.
+            say(&if line.chars().count() > WIDTH { wrapped(line, WIDTH, 2) } else { (*line).to_owned() })?;
         }
         match lines.len().saturating_sub(self.lines_max) {
             0 => {}
@@ -141,7 +171,8 @@ impl Typed {
         if code == Some(self.code) {
             return Ok(());
         }
-        Err(format!("this ended with {code:?}, not with exit code {}", self.code))
+        let code = code.map_or_else(|| "by a signal".into(), |code| format!("with exit code {code}"));
+        Err(Stopped::Fault(format!("`ibga {self}` ended {code}, not with {}:\n{text}", self.code)))
     }
 }
 
@@ -164,8 +195,12 @@ fn output_of(mut command: Command) -> io::Result<(String, Option<i32>)> {
     Ok((text, child.wait()?.code()))
 }
 
-fn say(text: &str) -> Result<(), String> {
-    writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()).map_err(|fault| fault.to_string())
+fn say(text: &str) -> Result<(), Stopped> {
+    let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    written.map_err(|fault| match fault.kind() {
+        io::ErrorKind::BrokenPipe => Stopped::Quietly,
+        _ => Stopped::Fault(format!("cannot print: {fault}")),
+    })
 }
 
 /// A folder of the demo's own, so that it neither reads the settings of this machine nor leaves a verdict where a gate looks.
@@ -175,13 +210,19 @@ struct Desk {
 
 impl Desk {
     fn new() -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("ibga-demo-{}", std::process::id()));
-        std::fs::create_dir(&folder)?;
-        Ok(Self { folder })
+        // A name that nobody can have taken before, and a folder that nobody else can look into.
+        let number = RandomState::new().build_hasher().finish();
+        let folder = std::env::temp_dir().join(format!("ibga-demo-{number:016x}"));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let desk = Self { folder };
+        // The first place where settings are looked for, so that no other is.
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(desk.folder.join("ibga.toml"))?;
+        Ok(desk)
     }
 
-    fn command(&self, port: &str) -> Result<Command, String> {
-        let program = std::env::current_exe().map_err(|fault| format!("cannot find this program: {fault}"))?;
+    fn command(&self, port: &str) -> Result<Command, Stopped> {
+        let program = std::env::current_exe();
+        let program = program.map_err(|fault| Stopped::Fault(format!("cannot find this program: {fault}")))?;
         let mut command = Command::new(program);
         command.current_dir(&self.folder).env_clear();
         for name in ["PATH", "TERM", "NO_COLOR", "TZ", "LANG"] {
@@ -190,7 +231,8 @@ impl Desk {
             }
         }
         let folder: &Path = &self.folder;
-        command.env("HOME", folder).env("IBGA_STATUS_FILE", folder.join("ibga-status.json")).env("IBKR_PORT", port);
+        command.env("HOME", folder).env("IBGA_STATUS_FILE", folder.join("ibga-status.json"));
+        command.env("IBKR_HOST", "127.0.0.1").env("IBKR_PORT", port);
         command.env("IBGA_CONTAINER", "none").env("IBGA_TIMEOUT", "3s");
         Ok(command)
     }

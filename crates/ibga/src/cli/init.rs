@@ -32,12 +32,12 @@ pub(super) struct InitArgs {
 
 pub(super) fn run(arguments: &InitArgs) -> Exit {
     let path = arguments.file.display();
-    // Not writable by others from the start, or it would not be believed later.
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.file);
+    // Not writable by others, or it would not be believed; readable, since it may be for all users and holds no secret.
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&arguments.file);
     match created.and_then(|mut file| file.write_all(EXAMPLE.as_bytes())) {
         Ok(()) => {
             let _ =
-                writeln!(io::stdout(), "wrote {path}; take the # off what you want to change, then run `ibga check`");
+                writeln!(io::stdout(), "wrote {path}; take the # off what you want to change, then run `ibga doctor`");
             Exit::Yes
         }
         Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {

@@ -10,6 +10,8 @@ use ibga_core::cause::Cause;
 use ibga_core::report::Report;
 
 use super::{Finding, Subject};
+use crate::check::is_local;
+use crate::settings::Settings;
 
 /// The longest that the system may take to say it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -25,13 +27,23 @@ enum Kept {
     Untold,
 }
 
-pub(super) fn examine(report: &Report) -> Finding {
+pub(super) fn examine(settings: &Settings, report: &Report) -> Finding {
     let more = report.more.as_ref();
     let is_beyond_limit = more.is_some_and(|more| more.cause == Cause::ClockSkewed);
-    judge(asked(), more.and_then(|more| more.clock_skew_seconds), is_beyond_limit)
+    let whose = if is_local(settings.host.as_str()) { GatewayClock::LikelyThisOne } else { GatewayClock::AnotherOne };
+    judge(asked(), whose, more.and_then(|more| more.clock_skew_seconds), is_beyond_limit)
 }
 
-fn judge(kept: Kept, skew_seconds: Option<f64>, is_beyond_limit: bool) -> Finding {
+/// Which clock the gateway goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GatewayClock {
+    /// It runs on this machine, so that its clock proves nothing.
+    LikelyThisOne,
+    /// It runs elsewhere: a second witness.
+    AnotherOne,
+}
+
+fn judge(kept: Kept, whose: GatewayClock, skew_seconds: Option<f64>, is_beyond_limit: bool) -> Finding {
     let subject = Subject::Clock;
     let by = match kept {
         Kept::ByNtp => "kept by NTP",
@@ -49,7 +61,9 @@ fn judge(kept: Kept, skew_seconds: Option<f64>, is_beyond_limit: bool) -> Findin
         (_, true) => Finding::faulty(subject, text, repair),
         (Kept::ByNobody, false) => Finding::doubtful(subject, text, repair),
         (Kept::ByNtp, false) => Finding::good(subject, text),
-        (Kept::Untold, false) if skew_seconds.is_some() => Finding::good(subject, text),
+        (Kept::Untold, false) if whose == GatewayClock::AnotherOne && skew_seconds.is_some() => {
+            Finding::good(subject, text)
+        }
         (Kept::Untold, false) => Finding::not_tested(subject, text),
     }
 }
@@ -79,16 +93,18 @@ mod tests {
 
     #[test]
     fn what_is_said_of_the_clock() {
-        for (kept, skew, is_beyond_limit, outcome, word) in [
-            (Kept::ByNtp, Some(0.2), false, "ok", "kept by NTP; the gateway's is the same"),
-            (Kept::ByNtp, None, false, "ok", "the gateway's was not told"),
-            (Kept::ByNobody, Some(0.0), false, "doubtful", "not synchronised"),
-            (Kept::ByNobody, Some(-61.5), true, "faulty", "differs by -61.5 s"),
-            (Kept::ByNtp, Some(40.0), true, "faulty", "differs by +40.0 s"),
-            (Kept::Untold, Some(0.0), false, "ok", "not told here"),
-            (Kept::Untold, None, false, "not_tested", "not told here"),
+        let (here, elsewhere) = (GatewayClock::LikelyThisOne, GatewayClock::AnotherOne);
+        for (kept, whose, skew, is_beyond_limit, outcome, word) in [
+            (Kept::ByNtp, here, Some(0.2), false, "ok", "kept by NTP; the gateway's is the same"),
+            (Kept::ByNtp, here, None, false, "ok", "the gateway's was not told"),
+            (Kept::ByNobody, here, Some(0.0), false, "doubtful", "not synchronised"),
+            (Kept::ByNobody, elsewhere, Some(-61.5), true, "faulty", "differs by -61.5 s"),
+            (Kept::ByNtp, elsewhere, Some(40.0), true, "faulty", "differs by +40.0 s"),
+            (Kept::Untold, elsewhere, Some(0.0), false, "ok", "not told here"),
+            (Kept::Untold, here, Some(0.0), false, "not_tested", "not told here"),
+            (Kept::Untold, elsewhere, None, false, "not_tested", "not told here"),
         ] {
-            let finding = judge(kept, skew, is_beyond_limit);
+            let finding = judge(kept, whose, skew, is_beyond_limit);
             assert_eq!(finding.outcome.code(), outcome, "{finding:?}");
             assert!(finding.text.contains(word), "{finding:?}");
         }

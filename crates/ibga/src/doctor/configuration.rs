@@ -1,35 +1,29 @@
-//! Where settings come from, and whether all of them can be read.
+//! Where settings come from, whether all of them can be read, and whether they say what matters most.
 
 use super::{Finding, Subject};
 use crate::check::endpoint;
 use crate::settings::{EnvFileRead, Settings, SettingsError};
 
-pub(super) fn examine(settings: Result<&Settings, &SettingsError>) -> Finding {
-    match settings {
-        Err(faults) => Finding::faulty(
-            Subject::Configuration,
-            faults.to_string(),
-            "correct what is named there; `ibga init` writes a file that has every setting",
-        ),
-        Ok(settings) => {
-            let gateway = format!("gateway {} at {}", settings.gateway, endpoint(settings));
-            let text = format!("{}; {gateway}", sources(settings));
-            match settings.uninterpreted("ALERT_EMAIL") {
-                Some(set) => Finding::doubtful(
-                    Subject::Configuration,
-                    text,
-                    format!("{} is set, but this version sends no alerts yet; do not rely on it", set.name),
-                ),
-                None if settings.expect_accounts.is_empty() && settings.expect_mode.is_none() => Finding::doubtful(
-                    Subject::Configuration,
-                    text,
-                    "nothing says which login is expected, so an agent would trade in whatever account is logged in: \
-                     set expect_mode (paper or live), better expect_accounts",
-                ),
-                None => Finding::good(Subject::Configuration, text),
-            }
-        }
+pub(super) fn examine(settings: Result<&Settings, &SettingsError>) -> Vec<Finding> {
+    let subject = Subject::Configuration;
+    let settings = match settings {
+        Err(faults) => return vec![Finding::faulty(subject, faults.to_string(), "correct what is named there")],
+        Ok(settings) => settings,
+    };
+    let text = format!("{}; gateway {} at {}", sources(settings), settings.gateway, endpoint(settings));
+    let mut findings = vec![Finding::good(subject, text)];
+    if settings.expect_accounts.is_empty() && settings.expect_mode.is_none() {
+        findings.push(Finding::doubtful(
+            subject,
+            "nothing says which login is expected, so an agent would trade in whatever account is logged in",
+            "set expect_mode (paper or live), better expect_accounts",
+        ));
     }
+    if let Some(set) = settings.uninterpreted("ALERT_EMAIL") {
+        let text = format!("{} is set, but this version sends no alerts yet", set.name);
+        findings.push(Finding::doubtful(subject, text, "do not rely on a mail; go by exit codes and the status file"));
+    }
+    findings
 }
 
 fn sources(settings: &Settings) -> String {

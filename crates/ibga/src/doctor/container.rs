@@ -47,16 +47,27 @@ fn judge(choice: &ContainerChoice, port: u16, asked: Asked) -> Finding {
         },
         // Only somebody who named a container needs an engine.
         Some(Err(fault)) => match (choice, &fault) {
-            (ContainerChoice::Named(_), _) => Finding::faulty(subject, "its engine cannot be asked", fault.to_string()),
+            (ContainerChoice::Named(_), _) => {
+                let (text, repair) = parts(&fault);
+                Finding::faulty(subject, text, repair)
+            }
             (_, EngineError::NoEngine { .. }) => {
                 Finding::not_tested(subject, "no container engine on this machine; fine if the gateway runs in none")
             }
-            _ => Finding::doubtful(
-                subject,
-                "the engine cannot be asked, so a stopped container will not be told from a closed port",
-                fault.to_string(),
-            ),
+            _ => {
+                let (text, repair) = parts(&fault);
+                Finding::doubtful(subject, format!("{text}; a stopped container will look like a closed port"), repair)
+            }
         },
+    }
+}
+
+/// What is wrong, and what to do: these messages have the second behind a semicolon.
+fn parts(fault: &EngineError) -> (String, String) {
+    let text = fault.to_string();
+    match text.split_once("; ") {
+        Some((text, repair)) => (text.to_owned(), repair.to_owned()),
+        None => (text, "see what `docker ps` says".into()),
     }
 }
 

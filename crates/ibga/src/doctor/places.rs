@@ -13,6 +13,7 @@ use rustix::process::geteuid;
 use super::{Finding, Subject};
 use crate::check::trust;
 use crate::settings::Settings;
+use crate::shell;
 
 /// As long as the longest status file, so that a disk that is almost full shows.
 const TRIAL_BYTES: usize = 64 * 1024;
@@ -29,7 +30,7 @@ struct StatusPlace {
     /// Whose file is there, if this user may not replace it.
     held_by: Option<u32>,
     /// Writing another file beside it.
-    written: Result<(), String>,
+    written: Result<Metadata, String>,
     /// Whether the folder belongs to this service alone, as systemd's `PrivateTmp` has it.
     is_private: bool,
 }
@@ -47,6 +48,7 @@ pub(super) fn status_file(settings: &Settings) -> Finding {
 
 fn judge_status_place(path: &Path, seen: &StatusPlace) -> Finding {
     let (subject, shown) = (Subject::StatusFile, path.display());
+    let typed = shell::word(&path.display().to_string());
     if let Err(fault) = &seen.written {
         return Finding::faulty(subject, fault.clone(), "let this user write there, or choose another --status-file");
     }
@@ -55,7 +57,7 @@ fn judge_status_place(path: &Path, seen: &StatusPlace) -> Finding {
         return Finding::faulty(
             subject,
             text,
-            format!("remove it (`sudo rm {shown}`), or choose another --status-file"),
+            format!("remove it (`sudo rm {typed}`), or choose another --status-file"),
         );
     }
     match &seen.read {
@@ -68,10 +70,14 @@ fn judge_status_place(path: &Path, seen: &StatusPlace) -> Finding {
         ),
         Ok(()) => Finding::good(subject, format!("{shown} can be replaced")),
         Err(ReadError::NotFound) => Finding::good(subject, format!("{shown} can be written; there is none yet")),
+        Err(ReadError::NotAFile) => {
+            let text = format!("{shown} is no file that could be replaced");
+            Finding::faulty(subject, text, "name a file of its own after --status-file, inside a folder")
+        }
         Err(fault) => Finding::faulty(
             subject,
             format!("{shown} would not be believed: {fault}"),
-            format!("remove it (`rm {shown}`); the next `ibga check` writes it anew"),
+            format!("remove it (`rm {typed}`); the next `ibga check` writes it anew"),
         ),
     }
 }
@@ -89,12 +95,13 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes as the status file is written, under a name of its own, and removes it.
-fn write_beside(path: &Path, mode: u32) -> Result<(), String> {
+/// Writes as the status file is written, under a name of its own, and removes it. What it was shows whose files get to be there.
+pub(super) fn write_beside(path: &Path, mode: u32) -> Result<Metadata, String> {
     let trial = folder_of(path).join(format!(".ibga-doctor-{}", std::process::id()));
-    let written = status_file::write(&trial, &" ".repeat(TRIAL_BYTES), mode);
+    let written = status_file::write(&trial, &" ".repeat(TRIAL_BYTES), mode).map_err(|fault| fault.to_string());
+    let seen = written.and_then(|()| fs::symlink_metadata(&trial).map_err(|fault| fault.to_string()));
     let _ = fs::remove_file(&trial);
-    written.map_err(|fault| fault.to_string())
+    seen
 }
 
 /// Whether `path` lies in a `/tmp` that systemd made for one service, going by the text of `/proc/self/mountinfo`.
@@ -110,46 +117,49 @@ fn is_private_tmp(path: &Path, mounts: &io::Result<String>) -> bool {
 
 // --- The state directory ----------------------------------------------------------------------------------------------
 
+/// Nothing is kept there yet, so that nothing found here has to be repaired today.
 pub(super) fn state_directory(settings: &Settings) -> Finding {
     let subject = Subject::StateDirectory;
     let Some(path) = &settings.state_dir else {
-        return Finding::doubtful(
-            subject,
-            "there is none, since this user has no home",
-            "set state_dir to a folder of this user's; until then nothing is kept from one check to the next",
-        );
+        let text = "there is none, since this user has no home (nothing is kept there yet)";
+        return Finding::doubtful(subject, text, "set state_dir to a folder of this user's");
     };
     match fs::metadata(path) {
         Ok(metadata) => judge_directory(path, &metadata, geteuid().as_raw(), write_beside(&path.join("trial"), 0o600)),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => judge_absent(path, nearest_folder(path)),
-        Err(fault) => Finding::faulty(subject, format!("{}: {fault}", path.display()), own_directory(path)),
+        Err(fault) => Finding::doubtful(subject, format!("{}: {fault}", path.display()), own_directory(path)),
     }
 }
 
-fn judge_directory(path: &Path, metadata: &Metadata, user: u32, written: Result<(), String>) -> Finding {
+fn judge_directory(path: &Path, metadata: &Metadata, user: u32, written: Result<Metadata, String>) -> Finding {
     let (subject, shown) = (Subject::StateDirectory, path.display());
     if !metadata.is_dir() {
-        return Finding::faulty(subject, format!("{shown} is no folder"), own_directory(path));
+        return Finding::doubtful(
+            subject,
+            format!("{shown} is no folder"),
+            "move it away, or set state_dir to a folder",
+        );
     }
     if metadata.mode() & 0o022 != 0 {
         let text = format!("{shown} has mode {:04o}, which lets others write there", metadata.mode() & 0o7777);
-        return Finding::faulty(subject, text, format!("`chmod go-w {shown}`"));
+        let typed = shell::word(&path.display().to_string());
+        return Finding::doubtful(subject, text, format!("`chmod go-w {typed}`"));
     }
     if ![0, user].contains(&metadata.uid()) {
         let text = format!("{shown} belongs to user id {}, who can change what is kept there", metadata.uid());
-        return Finding::faulty(subject, text, own_directory(path));
+        return Finding::doubtful(subject, text, own_directory(path));
     }
     match written {
-        Ok(()) => Finding::good(subject, format!("{shown} can be written")),
-        Err(fault) => Finding::faulty(subject, fault, own_directory(path)),
+        Ok(_) => Finding::good(subject, format!("{shown} can be written")),
+        Err(fault) => Finding::doubtful(subject, fault, own_directory(path)),
     }
 }
 
 /// The folder that the first missing one would be made in, and whether this user may.
 fn nearest_folder(path: &Path) -> Option<(PathBuf, bool)> {
     let folder = path.ancestors().skip(1).find(|folder| folder.exists())?;
-    let may_write =
-        rustix::fs::accessat(rustix::fs::CWD, folder, Access::WRITE_OK | Access::EXEC_OK, rustix::fs::AtFlags::EACCESS);
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    let may_write = rustix::fs::accessat(rustix::fs::CWD, folder, access, rustix::fs::AtFlags::EACCESS);
     Some((folder.to_owned(), folder.is_dir() && may_write.is_ok()))
 }
 
@@ -157,17 +167,18 @@ fn judge_absent(path: &Path, nearest: Option<(PathBuf, bool)>) -> Finding {
     let (subject, shown) = (Subject::StateDirectory, path.display());
     match nearest {
         Some((_, true)) => Finding::good(subject, format!("{shown} can be made when it is needed")),
-        Some((folder, false)) => Finding::faulty(
+        Some((folder, false)) => Finding::doubtful(
             subject,
             format!("{shown} is not there, and this user cannot make it in {}", folder.display()),
             own_directory(path),
         ),
-        None => Finding::faulty(subject, format!("{shown} is not there"), own_directory(path)),
+        None => Finding::doubtful(subject, format!("{shown} is not there"), own_directory(path)),
     }
 }
 
 fn own_directory(path: &Path) -> String {
-    format!("`sudo install -d -m 700 -o \"$(id -un)\" {}`, or set state_dir to another folder", path.display())
+    let typed = shell::word(&path.display().to_string());
+    format!("`sudo install -d -m 700 -o \"$(id -un)\" {typed}`, or set state_dir to another folder")
 }
 
 #[cfg(test)]
@@ -177,13 +188,15 @@ mod tests {
     #[test]
     fn what_a_place_is_found_to_be() {
         let path = Path::new("/tmp/ibga-status.json");
-        let good = || StatusPlace { read: Ok(()), held_by: None, written: Ok(()), is_private: false };
+        let here = || fs::metadata(".").map_err(|fault| fault.to_string());
+        let good = || StatusPlace { read: Ok(()), held_by: None, written: here(), is_private: false };
         for (seen, outcome, word) in [
             (good(), "ok", "can be replaced"),
             (StatusPlace { read: Err(ReadError::NotFound), ..good() }, "ok", "there is none yet"),
             (StatusPlace { is_private: true, ..good() }, "doubtful", "PrivateTmp=no"),
             (StatusPlace { read: Err(ReadError::SymbolicLink), ..good() }, "faulty", "is a symbolic link"),
             (StatusPlace { read: Err(ReadError::WritableByOthers(0o666)), ..good() }, "faulty", "0666"),
+            (StatusPlace { read: Err(ReadError::NotAFile), ..good() }, "faulty", "name a file of its own"),
             (StatusPlace { held_by: Some(7), ..good() }, "faulty", "belongs to user id 7"),
             (StatusPlace { written: Err("no space".into()), ..good() }, "faulty", "no space"),
         ] {
@@ -213,7 +226,7 @@ mod tests {
     fn a_directory_that_is_not_there_yet() {
         let path = Path::new("/srv/ibga/state");
         for (nearest, outcome) in
-            [(Some(("/srv".into(), true)), "ok"), (Some(("/srv".into(), false)), "faulty"), (None, "faulty")]
+            [(Some(("/srv".into(), true)), "ok"), (Some(("/srv".into(), false)), "doubtful"), (None, "doubtful")]
         {
             assert_eq!(judge_absent(path, nearest).outcome.code(), outcome);
         }

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use ibga_core::secure_file::{self, Trust};
-use rustix::process::{getegid, geteuid};
-
+use super::places::write_beside;
 use super::{Finding, Subject};
 use crate::settings::Settings;
 use crate::users::{self, GROUPS, USERS};
+
+/// The most that is read of the lists of users and groups: a hundred thousand of them.
+const USERS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A file or folder, as far as access goes.
 #[derive(Clone, Debug)]
@@ -43,12 +45,20 @@ pub(super) fn examine(settings: &Settings, readers: &[String]) -> Vec<Finding> {
     if readers.is_empty() {
         return vec![judge_mode(settings.status_file_mode)];
     }
-    let text = |path| secure_file::read(Path::new(path), &Trust::default()).unwrap_or_default();
-    let (users, groups) = (text(USERS), text(GROUPS));
+    let way = match way_to_status_file(settings) {
+        Ok(way) => way,
+        Err(fault) => return vec![Finding::not_tested(Subject::Readers, fault)],
+    };
+    let (users, groups) = match text(USERS).and_then(|users| Ok((users, text(GROUPS)?))) {
+        Ok(texts) => texts,
+        Err(fault) => {
+            return vec![Finding::not_tested(Subject::Readers, format!("who is who cannot be read: {fault}"))];
+        }
+    };
     readers
         .iter()
         .map(|name| match find(name, &users, &groups) {
-            Some(reader) => judge(settings, &reader, geteuid().as_raw(), &way_to_status_file(settings)),
+            Some(reader) => judge(settings, &reader, &way),
             None => Finding::faulty(
                 Subject::Readers,
                 format!("there is no user {name} in {USERS}"),
@@ -56,6 +66,10 @@ pub(super) fn examine(settings: &Settings, readers: &[String]) -> Vec<Finding> {
             ),
         })
         .collect()
+}
+
+fn text(path: &str) -> io::Result<String> {
+    io::read_to_string(fs::File::open(path)?.take(USERS_BYTES_MAX))
 }
 
 /// With nobody named, the mode says who can read at all.
@@ -79,15 +93,16 @@ fn find(name: &str, users: &str, groups: &str) -> Option<Reader> {
     }
 }
 
-/// The folders that lead to the status file, from the root on, and the file as the next check will write it.
-fn way_to_status_file(settings: &Settings) -> Vec<Node> {
+/// The folders that lead to the status file, from the root on, and the file as the next check will write it: its group can be
+/// the folder's, so that it is found out by writing.
+fn way_to_status_file(settings: &Settings) -> Result<Vec<Node>, String> {
     let path = std::path::absolute(&settings.status_file).unwrap_or_else(|_| settings.status_file.clone());
+    let seen = write_beside(&path, settings.status_file_mode)?;
     let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok()).unwrap_or_default();
     let mut way: Vec<Node> = folder.ancestors().filter_map(node).collect();
     way.reverse();
-    let (owner, group) = (geteuid().as_raw(), getegid().as_raw());
-    way.push(Node { path, owner, group, mode: settings.status_file_mode });
-    way
+    way.push(Node { path, owner: seen.uid(), group: seen.gid(), mode: seen.mode() });
+    Ok(way)
 }
 
 fn node(path: &Path) -> Option<Node> {
@@ -95,7 +110,7 @@ fn node(path: &Path) -> Option<Node> {
     Some(Node { path: path.to_owned(), owner: seen.uid(), group: seen.gid(), mode: seen.mode() })
 }
 
-fn judge(settings: &Settings, reader: &Reader, writer: u32, way: &[Node]) -> Finding {
+fn judge(settings: &Settings, reader: &Reader, way: &[Node]) -> Finding {
     let (subject, shown) = (Subject::Readers, &reader.shown);
     let Some((file, folders)) = way.split_last() else {
         return Finding::not_tested(subject, "the status file has no place");
@@ -111,17 +126,26 @@ fn judge(settings: &Settings, reader: &Reader, writer: u32, way: &[Node]) -> Fin
         return Finding::faulty(
             subject,
             format!("{shown} cannot read the status file: its mode is {:04o}", file.mode & 0o7777),
-            "status_file_mode = \"0644\", or \"0640\" with a group that both are in",
+            "status_file_mode = \"0644\", or \"0640\" in a folder whose group both are in (`chmod g+s`)",
         );
     }
-    if writer != 0 && writer != reader.id && !settings.trusted_owners.contains(&writer) {
-        return Finding::faulty(
+    let writer = file.owner;
+    if [0, reader.id].contains(&writer) {
+        return Finding::good(subject, format!("{shown} can read the status file and believes it"));
+    }
+    let repair = format!("trusted_owners = [{writer}] in the configuration that {shown} reads");
+    if !settings.trusted_owners.contains(&writer) {
+        let text = format!("{shown} can read the status file, but will not believe user id {writer}, who writes it");
+        return Finding::faulty(subject, text, repair);
+    }
+    if settings.config.as_deref().is_some_and(|path| path.starts_with("/etc")) {
+        return Finding::good(
             subject,
-            format!("{shown} can read the status file, but will not believe user id {writer}, who writes it"),
-            format!("trusted_owners = [{writer}] in the configuration that {shown} reads"),
+            format!("{shown} can read the status file, and believes it by the same settings"),
         );
     }
-    Finding::good(subject, format!("{shown} can read the status file and believes it"))
+    let text = format!("{shown} can read the status file, and believes it if its own settings say so");
+    Finding::doubtful(subject, text, repair)
 }
 
 /// As the kernel decides: the first class that fits counts, also if another would allow more.
@@ -168,23 +192,25 @@ mod tests {
         let reader =
             |id, groups: &[u32]| Reader { shown: "trader".into(), id, groups: groups.iter().copied().collect() };
         for (reader, folder_mode, file_mode, trusted, word) in [
-            (reader(1001, &[1001]), 0o755, 0o644, "990", "believes it"),
+            (reader(1001, &[1001]), 0o755, 0o644, "990", "believes it if its own settings say so"),
             (reader(1001, &[1001]), 0o755, 0o644, "", "will not believe user id 990"),
             (reader(1001, &[1001]), 0o755, 0o600, "990", "its mode is 0600"),
             (reader(1001, &[1001]), 0o755, 0o640, "990", "its mode is 0640"),
-            (reader(1001, &[985, 1001]), 0o755, 0o640, "990", "believes it"),
+            (reader(1001, &[985, 1001]), 0o755, 0o640, "990", "believes it if"),
             (reader(1001, &[1001]), 0o750, 0o644, "990", "/run/ibga is closed"),
-            (reader(1001, &[985]), 0o750, 0o644, "990", "believes it"),
+            (reader(1001, &[985]), 0o750, 0o644, "990", "believes it if"),
             (reader(1001, &[985]), 0o705, 0o644, "990", "/run/ibga is closed"),
             (reader(990, &[985]), 0o700, 0o600, "", "believes it"),
-            (reader(0, &[0]), 0o700, 0o600, "990", "believes it"),
+            (reader(0, &[0]), 0o700, 0o600, "990", "believes it if"),
         ] {
-            let finding = judge(&settings(trusted), &reader, 990, &way(folder_mode, file_mode));
+            let finding = judge(&settings(trusted), &reader, &way(folder_mode, file_mode));
             assert!(finding.text.contains(word), "{finding:?}");
-            assert_eq!(finding.is_fault(), word != "believes it");
+            assert_eq!(finding.is_fault(), !word.starts_with("believes it"), "{finding:?}");
         }
-        let roots = judge(&settings(""), &reader(1001, &[]), 0, &way(0o755, 0o644));
-        assert!(!roots.is_fault(), "root is believed by everybody");
+        let mut of_root = way(0o755, 0o644);
+        of_root[2].owner = 0;
+        let roots = judge(&settings(""), &reader(1001, &[]), &of_root);
+        assert_eq!(roots.outcome.code(), "ok", "root is believed by everybody");
     }
 
     #[test]

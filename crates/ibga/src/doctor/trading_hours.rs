@@ -15,7 +15,7 @@ pub(super) fn examine(settings: &Settings, report: &Report, now: Timestamp) -> O
     settings.probe_contract.as_ref()?;
     let told = report.more.as_ref().and_then(|more| more.broker_hours.as_ref());
     Some(match (told, market::calendars(settings)) {
-        (_, Err(fault)) => Finding::faulty(Subject::TradingHours, fault, "correct that file"),
+        (_, Err(_)) => Finding::not_tested(Subject::TradingHours, "the market comes first"),
         (None, _) => Finding::not_tested(Subject::TradingHours, "IBKR has not told any: the gateway comes first"),
         (Some(hours), _) if !settings.market.value.exchanges.contains(&hours.exchange) => Finding::doubtful(
             Subject::TradingHours,

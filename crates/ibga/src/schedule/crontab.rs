@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::{Jobs, Slot};
+use crate::shell;
 
 /// How far ahead is looked for distances between the two zones.
 const DAYS_AHEAD: usize = 366;
@@ -120,13 +121,7 @@ fn quoted(word: &str) -> Result<String, CrontabError> {
     if word.contains(['\n', '\r', '\0']) {
         return Err(CrontabError::LineEnd { word: word.chars().take(60).collect() });
     }
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@,+".contains(c);
-    let quoted = if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    };
-    Ok(quoted.replace('%', "\\%"))
+    Ok(shell::word(word).replace('%', "\\%"))
 }
 
 /// A crontab with the block of a gateway in place of the one before, or at its end. No block removes the one before.

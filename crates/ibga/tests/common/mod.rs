@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use ibga_sim::{Config, Scenario, blocking};
+use ibga_sim::{Config, Scenario, What, blocking};
 use serde_json::Value;
 
 /// A folder that is removed at the end of the test, and the binary run in it with an environment of its own.
@@ -146,6 +147,12 @@ impl Gateway {
     /// How many events of this name there were so far.
     pub fn count(&self, name: &str) -> usize {
         self.events().iter().filter(|event| event["event"] == name).count()
+    }
+
+    /// Waits until somebody has connected.
+    pub fn wait_for_client(&self) {
+        let came = self.gateway.wait_for(Duration::from_mins(1), |what| matches!(what, What::Connected { .. }));
+        assert!(came.is_some(), "nobody came");
     }
 
     pub fn playing(scenario: Scenario) -> Self {
