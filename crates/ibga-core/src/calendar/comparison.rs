@@ -158,7 +158,7 @@ fn compare_day(
     match told {
         None => Agreement::NotCompared(NotCompared::DateMissing),
         Some(told) if agrees(exchange, &known, told) => Agreement::Agreed,
-        Some(_) if is_stock_connect_at_rest(exchange, calendars, date) => {
+        Some(_) if !known.is_closed() && is_stock_connect_at_rest(exchange, calendars, date) => {
             Agreement::NotCompared(NotCompared::StockConnect)
         }
         Some(told) => Agreement::Contradiction { calendar: known, broker: told.clone() },
@@ -170,10 +170,10 @@ fn agrees(exchange: Exchange, calendar: &DayHours, broker: &DayHours) -> bool {
     let last = calendar.spans().len().saturating_sub(1);
     let is_edge = |known: Time, told: Time, edge: Option<Edge>| {
         let apart = minutes(told) - minutes(known);
-        let allowed = |allowance: &&Allowance| {
+        let allows = |allowance: &Allowance| {
             allowance.mic == exchange.mic() && Some(allowance.edge) == edge && allowance.minutes == apart
         };
-        apart == 0 || ALLOWANCES.iter().any(|allowance| allowed(&allowance))
+        apart == 0 || ALLOWANCES.iter().any(allows)
     };
     calendar.spans().len() == broker.spans().len()
         && calendar.spans().iter().zip(broker.spans()).enumerate().all(|(index, (known, told))| {

@@ -221,6 +221,10 @@ fn stock_connect_rests_with_hong_kong() {
          today not compared: Stock Connect goes by XHKG too, which has no full day"
     );
     assert!(shanghai("20261124:CLOSED", "2026-11-24T02:00:00Z").contains("IBKR says closed"), "a full day of both");
+    assert!(
+        shanghai("20261128:0930-1130", "2026-11-28T02:00:00Z").contains("the calendar says closed"),
+        "neither trades"
+    );
 }
 
 #[test]
