@@ -1020,14 +1020,17 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__schedule__subcmd__systemd)
-            opts="-q -v -h --install --folder --user --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --install --remove --folder --user --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --folder)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --user)
@@ -1103,7 +1106,7 @@ _ibga() {
                     return 0
                     ;;
                 --scenario)
-                    COMPREPLY=($(compgen -W "ready logged_out port_refused port_timeout wedged api_silent api_closed api_reset restart http tls ssh vnc garbage hello_cut redirected server_too_old newer_than_announced zone_gbk no_zone startup_silent too_many_clients client_rejected client_id_in_use client_id_held paper_disclaimer accounts_missing accounts_empty accounts_trailing_comma accounts_late order_id_missing broken_field protocol_error flood master_client_replays unsolicited_order bytewise one_write api_unresponsive half_open read_only_api clock_skewed mid_session_close pacing_kill port_moved server_reset broker_silent broker_link_down broker_link_down_2110 broker_link_down_farms_ok broker_link_restored broker_link_restored_data_lost competing_session competing_session_162 competing_session_420 data_farm_down hmds_farm_down secdef_farm_down farm_flap farms_inactive farms_late" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ready logged_out port_refused port_timeout wedged api_silent api_closed api_reset restart http tls ssh vnc garbage hello_cut redirected server_too_old newer_than_announced zone_gbk no_zone startup_silent too_many_clients client_rejected client_id_in_use client_id_held paper_disclaimer accounts_missing accounts_empty accounts_trailing_comma accounts_late order_id_missing broken_field protocol_error flood master_client_replays unsolicited_order bytewise one_write api_unresponsive half_open read_only_api clock_skewed mid_session_close pacing_kill port_moved server_reset broker_silent broker_link_down broker_link_down_2110 broker_link_down_farms_ok broker_link_restored broker_link_restored_data_lost competing_session competing_session_162 competing_session_420 data_farm_down hmds_farm_down secdef_farm_down farm_flap farms_inactive farms_late market_hours_closed market_hours_changed market_hours_unknown_zone" -- "${cur}"))
                     return 0
                     ;;
                 --timeline)

@@ -177,7 +177,7 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "systemd" -d 'Write the schedule as systemd units'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and not __fish_seen_subcommand_from next crontab systemd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l days -d 'How many days to look ahead' -r
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l days -d 'How many times 24 hours to look ahead' -r
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from next" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
 XNYS\t''
 XNAS\t''
@@ -220,8 +220,8 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -s h -l help -d 'Print help'
-complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l folder -d 'Folder to install to, without starting anything [default: systemd\'s own]' -r -F
-complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l user -d 'User that the system\'s units run as [default: root]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l folder -d 'Folder to install to or remove from, without starting or stopping anything [default: systemd\'s own]' -r -f -a "(__fish_complete_directories)"
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l user -d 'User that the system\'s units run as [default: whoever called sudo]' -r -f -a "(__fish_complete_users)"
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
 XNYS\t''
 XNAS\t''
@@ -239,6 +239,7 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l install -d 'Write the units to their folder and start the timers'
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l remove -d 'Stop the timers and take the units out of their folder'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -s h -l help -d 'Print help'
@@ -309,7 +310,10 @@ hmds_farm_down\t'2105: the historical data farm hkhmds is broken.'
 secdef_farm_down\t'2157: the contract data farm secdefhk is broken.'
 farm_flap\t'2103, then 2104: a farm was broken and is back.'
 farms_inactive\t'2107 and 2108: farms asleep until asked, which is healthy.'
-farms_late\t'Farm notices come after 700 ms; a question to the broker asked before them is never answered.'"
+farms_late\t'Farm notices come after 700 ms; a question to the broker asked before them is never answered.'
+market_hours_closed\t'The trading hours of every stock say closed on each day; all else is healthy.'
+market_hours_changed\t'The trading hours of every stock end an hour early; all else is healthy.'
+market_hours_unknown_zone\t'The trading hours come with a time zone that nobody knows; all else is healthy.'"
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l timeline -d 'File with the timeline' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l speed -d 'How many times as fast the timeline plays: 60 makes seconds of minutes' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l ready-after -d 'Become healthy after this time; short for the timeline \'SCENARIO TIME, ready\'' -r

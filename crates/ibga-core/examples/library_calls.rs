@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use ibga_core::calendar::{self, Calendar, Exchange};
+use ibga_core::calendar::{self, Calendar, Calendars, Exchange};
 use ibga_core::clock::{self, Stopwatch};
 use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::secure_file::Trust;
@@ -47,7 +47,7 @@ fn preflight(path: &Path, exchange: Exchange, zone: &TimeZone) -> bool {
     let now = clock::now();
     let moment = calendar::Market::of_one(Calendar::for_exchange(exchange)).at(now);
     let read = status_file::read(path, &Trust::default(), zone);
-    let market = Market::At { moment: &moment, chosen: Chosen::BySetting };
+    let market = Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() };
     let decision = gate::judge(&Question {
         gateway: "default",
         endpoint: None,

@@ -16,9 +16,13 @@
 //! | `session.rs` | the trading session of a date in UTC |
 //! | `overrides.rs` | the tables with a user's file laid upon them |
 //! | `market.rs` | one or several exchanges judged together |
+//! | `liquid_hours.rs` | the hours that IBKR tells of a contract |
+//! | `comparison.rs` | those hours against a calendar |
 
+mod comparison;
 mod exchange;
 mod fault;
+pub(crate) mod liquid_hours;
 mod market;
 mod overrides;
 mod reader;
@@ -33,8 +37,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub use comparison::{Agreement, Comparison, DayCompared, NotCompared, compare};
 pub use exchange::{Exchange, UnknownExchange};
 pub use fault::{LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError};
+pub use liquid_hours::{DayHours, HoursFault, LiquidHours, Span};
 pub use market::{Combination, Market, MarketMoment, MarketState, Member};
 pub use overrides::{Calendars, Override, OverrideError};
 pub use session::{Day, TradingSession};

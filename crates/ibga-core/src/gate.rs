@@ -1,6 +1,7 @@
 //! The gate: go or no-go for an agent, from the newest report, the clock, the expectations and the market. A pure function that
 //! fails closed: whatever cannot be judged is a no-go, and every reason is told, not only the first.
 
+mod broker_hours;
 mod market_text;
 
 use std::fmt::{self, Write as _};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Mode;
-use crate::calendar::{MarketMoment, MarketState};
+use crate::calendar::{Calendars, Comparison, MarketMoment, MarketState};
 use crate::cause::Status;
 use crate::observation::{Broker, Orders};
 use crate::report::{PortState, Report};
@@ -53,6 +54,8 @@ pub enum Market<'a> {
         moment: &'a MarketMoment,
         /// Who chose the exchanges.
         chosen: Chosen,
+        /// The calendars that the hours of the broker are compared with.
+        calendars: &'a Calendars,
     },
     /// The operator asked to pass over market hours.
     Forced,
@@ -92,6 +95,8 @@ pub enum Rule {
     Account,
     /// The exchange is in continuous trading.
     Market,
+    /// The trading hours that the broker told do not contradict the calendar.
+    BrokerHours,
 }
 
 impl Rule {
@@ -109,6 +114,7 @@ impl Rule {
             Self::Authenticated => "authenticated",
             Self::Account => "account",
             Self::Market => "market",
+            Self::BrokerHours => "broker_hours",
         }
     }
 
@@ -126,6 +132,7 @@ impl Rule {
             Self::Authenticated => "not_authenticated",
             Self::Account => "unexpected_login",
             Self::Market => "market_closed",
+            Self::BrokerHours => "market_contradiction",
         }
     }
 
@@ -147,13 +154,16 @@ impl Rule {
             ),
             Self::NotFromFuture => Some("set the clock (`timedatectl status`), then run `ibga check`"),
             Self::Account => Some("leave the agent stopped, and log the gateway in with the user that was expected"),
+            Self::BrokerHours => Some(
+                "look the day up with the exchange: if IBKR is right, correct the calendar (calendar_overrides, docs/calendar.md); if the calendar is, leave probe_contract out for the day",
+            ),
             Self::Ready | Self::Authenticated | Self::Market => None,
         }
     }
 
     /// Who speaks in the text of a reason.
     fn speaker(self) -> &'static str {
-        if self == Self::Market { "Market" } else { "IBGA" }
+        if matches!(self, Self::Market | Self::BrokerHours) { "Market" } else { "IBGA" }
     }
 }
 
@@ -195,6 +205,8 @@ impl Outcome {
 pub struct Decision {
     /// The rules, in their order. Those that need a report are missing where there is none.
     pub checks: Vec<Check>,
+    /// The hours that the broker told against the calendar; none where there was nothing to compare.
+    pub broker_hours: Option<Comparison>,
 }
 
 impl Decision {
@@ -224,13 +236,17 @@ impl fmt::Display for Check {
 
 /// Judges.
 pub fn judge(question: &Question<'_>) -> Decision {
-    let mut checks = Vec::with_capacity(10);
+    let mut checks = Vec::with_capacity(11);
     match question.report {
         Ok(report) => judge_report(question, report, &mut checks),
         Err(fault) => checks.extend(judge_fault(question.path, fault)),
     }
     checks.push(judge_market(&question.market));
-    Decision { checks }
+    let hours = question.report.ok().and_then(|report| report.more.as_ref()?.broker_hours.as_ref());
+    let compared = hours.map(|hours| broker_hours::judge(&question.market, hours));
+    let (check, broker_hours) = compared.map_or((None, None), |(check, comparison)| (Some(check), comparison));
+    checks.extend(check);
+    Decision { checks, broker_hours }
 }
 
 fn passed(rule: Rule, text: impl Into<String>) -> Check {
@@ -413,7 +429,7 @@ fn contradiction(report: &Report) -> Option<&'static str> {
 }
 
 fn judge_market(market: &Market<'_>) -> Check {
-    let Market::At { moment, chosen } = market else {
+    let Market::At { moment, chosen, .. } = market else {
         return Check {
             rule: Rule::Market,
             outcome: Outcome::PassedOver,
@@ -469,6 +485,12 @@ mod tests {
         calendar::Market::of_one(Calendar::for_exchange(Exchange::XHKG))
     }
 
+    static CALENDARS: std::sync::LazyLock<Calendars> = std::sync::LazyLock::new(Calendars::default);
+
+    fn at_moment(moment: &MarketMoment, chosen: Chosen) -> Market<'_> {
+        Market::At { moment, chosen, calendars: &CALENDARS }
+    }
+
     fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
         let moment = market().at(at);
         judge(&Question {
@@ -479,7 +501,7 @@ mod tests {
             now: at,
             max_age: Duration::from_mins(10),
             expected,
-            market: Market::At { moment: &moment, chosen: Chosen::BySetting },
+            market: at_moment(&moment, Chosen::BySetting),
         })
     }
 
@@ -641,7 +663,7 @@ mod tests {
     #[test]
     fn a_default_exchange_says_so_and_force_passes_it_over() {
         let moment = market().at("2026-11-22T03:00:00Z".parse().expect("an instant"));
-        let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::ByDefault });
+        let check = judge_market(&at_moment(&moment, Chosen::ByDefault));
         assert_eq!(
             (check.outcome, check.text.as_str()),
             (
@@ -661,7 +683,7 @@ mod tests {
             ("2028-01-03T02:00:00Z", Outcome::Failed, ": the calendar does not reach it; update ibga"),
         ] {
             let moment = market().at(instant.parse().expect("an instant"));
-            let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::BySetting });
+            let check = judge_market(&at_moment(&moment, Chosen::BySetting));
             assert!(check.outcome == outcome && check.text.ends_with(end), "{check:?}");
         }
     }

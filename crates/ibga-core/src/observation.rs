@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use crate::account::AccountId;
+use crate::calendar::{HoursFault, LiquidHours};
 use crate::log_hints::LogHint;
 use crate::notice::{Connectivity, Notice};
+
+/// As much of a name that the broker gives with its hours as is kept, in characters.
+const HOURS_NAME_CHARS_MAX: usize = 64;
 
 /// One look at a gateway.
 #[derive(Clone, Debug)]
@@ -99,6 +103,8 @@ pub struct ApiSeen {
     pub orders: Orders,
     /// Whether the broker behind the gateway answered.
     pub broker: Broker,
+    /// The hours of the contract that the broker was asked about, if it told any details.
+    pub hours: Option<HoursSeen>,
     /// The link and the farms.
     pub connectivity: Connectivity,
     /// The notices that are not routine, in order, bounded.
@@ -184,6 +190,25 @@ pub enum Broker {
     Silent,
     /// It answered.
     Answered,
+}
+
+/// When a contract trades, as the broker told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoursSeen {
+    /// The exchange of the contract in the answer, in IBKR's words.
+    pub exchange: String,
+    /// The zone of the hours, in IBKR's words.
+    pub time_zone: String,
+    /// The regular hours, or why they cannot be read.
+    pub liquid: Result<LiquidHours, HoursFault>,
+}
+
+impl HoursSeen {
+    /// Reads what the broker told, and keeps little of what is no name.
+    pub fn read(exchange: &str, time_zone: &str, liquid_hours: &str) -> Self {
+        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(HOURS_NAME_CHARS_MAX).collect();
+        Self { exchange: short(exchange), time_zone: short(time_zone), liquid: LiquidHours::parse(liquid_hours) }
+    }
 }
 
 impl Orders {

@@ -1,6 +1,8 @@
 //! The report: a verdict with accounts, timings, time and writer, as the status file holds it. Making and reading the document;
 //! no file is touched here.
 
+mod broker_hours;
+
 use std::time::Duration;
 
 use jiff::civil::DateTime;
@@ -13,6 +15,8 @@ use crate::account::{AccountId, Mode};
 use crate::cause::{Cause, Status};
 use crate::observation::{Broker, Connect, ContainerSeen, ContainerState, Hello, Observation, Orders};
 use crate::verdict::{Verdict, clock_skew};
+
+pub use broker_hours::{BrokerHours, HoursQuestion};
 
 /// The schema that is written, and the only one that is read.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -68,6 +72,8 @@ pub struct Details {
     pub broker: Broker,
     /// Whether orders are allowed; not every writer tells.
     pub orders: Option<Orders>,
+    /// The trading hours that the broker told; none if it was not asked about a contract with a calendar, or did not answer.
+    pub broker_hours: Option<BrokerHours>,
     /// What else is worth knowing.
     pub warnings: Vec<String>,
     /// The version that the session spoke.
@@ -138,6 +144,8 @@ pub struct Circumstances<'a> {
     pub previous: Option<&'a Report>,
     /// What to do, as [`crate::remedy`] has it.
     pub remedy: Option<String>,
+    /// Whose hours the broker was asked for.
+    pub hours_of: Option<HoursQuestion>,
     /// Who writes it.
     pub writer: Writer,
 }
@@ -172,6 +180,7 @@ impl Report {
                 mode: Mode::of(&accounts),
                 broker: seen.api.broker,
                 orders: Some(seen.api.orders),
+                broker_hours: at.hours_of.and_then(|question| BrokerHours::of(question, &seen.api)),
                 warnings: verdict.warnings.clone(),
                 server_version: match seen.api.hello {
                     Some(Hello::Version(version) | Hello::TooOld(version)) => Some(version),
@@ -223,6 +232,7 @@ impl Report {
             put("mode", more.mode.map(Mode::as_str).into());
             put("broker", more.broker.as_str().into());
             put("orders", more.orders.map(Orders::as_str).into());
+            put("broker_hours", more.broker_hours.as_ref().map(BrokerHours::to_json).into());
             put("warnings", more.warnings.clone().into());
             put("server_version", more.server_version.into());
             put("clock_skew_seconds", more.clock_skew_seconds.into());
@@ -394,6 +404,11 @@ impl<'a> Fields<'a> {
         let orders = if self.json.contains_key("orders") { self.optional_text("orders")? } else { None };
         let orders = orders.map(|word| Orders::from_word(&word).ok_or(not("orders", "allowed, refused or unproven")));
         let broker = Broker::from_word(self.text("broker")?).ok_or(not("broker", "answered, silent or unproven"))?;
+        let broker_hours = match self.json.get("broker_hours") {
+            // Earlier writers did not ask.
+            None | Some(Value::Null) => None,
+            Some(hours) => Some(BrokerHours::from_json(hours).ok_or(not("broker_hours", broker_hours::WANTED))?),
+        };
         if !CONTAINER_WORDS.contains(&self.text("container")?) {
             return Err(not("container", "a state of a container"));
         }
@@ -404,6 +419,7 @@ impl<'a> Fields<'a> {
             remedy: self.optional_text("remedy")?,
             mode: mode.transpose()?,
             orders: orders.transpose()?,
+            broker_hours,
             broker,
             warnings: self.texts("warnings")?.into_iter().map(str::to_owned).collect(),
             server_version: version,
@@ -434,7 +450,8 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::observation::{ApiSeen, ClockReading, FoundBy, Stage};
+    use crate::calendar::Exchange;
+    use crate::observation::{ApiSeen, ClockReading, FoundBy, HoursSeen, Stage};
     use crate::verdict::{Expectations, judge};
 
     fn hong_kong() -> TimeZone {
@@ -462,6 +479,12 @@ pub(crate) mod tests {
                 }),
                 orders: Orders::Allowed,
                 broker: Broker::Answered,
+                hours: Some(HoursSeen::read(
+                    "SEHK",
+                    "Hongkong",
+                    "20261123:0930-20261123:1200;20261123:1300-20261123:1610;\
+                     20261124:0930-20261124:1200;20261124:1300-20261124:1610;20261128:CLOSED",
+                )),
                 timings: vec![
                     (Stage::Connect, Duration::from_micros(85)),
                     (Stage::Hello, Duration::from_micros(1_250)),
@@ -488,6 +511,7 @@ pub(crate) mod tests {
                 valid_for: Duration::from_mins(10),
                 previous,
                 remedy: None,
+                hours_of: Some(HoursQuestion { contract: "700 SEHK STK HKD".into(), exchange: Exchange::XHKG }),
                 writer,
             },
         )
@@ -578,6 +602,7 @@ pub(crate) mod tests {
             (full.replace("\"cause\": \"ready\"", "\"cause\": \"fine\""), field("cause", "a known cause")),
             (full.replace("\"answered\"", "\"perhaps\""), field("broker", "answered, silent or unproven")),
             (full.replace("\"allowed\"", "\"perhaps\""), field("orders", "allowed, refused or unproven")),
+            (full.replace("\"zone\": \"Hongkong\"", "\"zone\": 8"), field("broker_hours", broker_hours::WANTED)),
             (full.replace("\"running\"", "\"on fire\""), field("container", "a state of a container")),
             (full.replace("\"open\"", "\"ajar\""), field("port", "open, closed or unknown")),
         ] {
@@ -587,7 +612,12 @@ pub(crate) mod tests {
             assert!(matches!(Report::from_json(text, &TimeZone::UTC), Err(ReportError::NotJson(_))), "{text:?}");
         }
         let whole: serde_json::Value = serde_json::from_str(&full).expect("JSON");
-        for key in whole.as_object().expect("an object").keys().filter(|key| *key != "orders") {
+        for key in whole
+            .as_object()
+            .expect("an object")
+            .keys()
+            .filter(|key| !["orders", "broker_hours"].contains(&key.as_str()))
+        {
             let mut cut = whole.clone();
             cut.as_object_mut().expect("an object").remove(key);
             assert!(Report::from_json(&cut.to_string(), &TimeZone::UTC).is_err(), "without {key}");

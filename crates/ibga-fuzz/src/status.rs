@@ -2,9 +2,11 @@
 //! against it; and a report that was read is written and read again as the same.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use ibga_core::gate::{self, Market, Question};
+use ibga_core::calendar::{self, Calendars, Exchange, MarketMoment};
+use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::report::Report;
 use ibga_core::verdict::Expectations;
 use jiff::tz::{Offset, TimeZone};
@@ -15,6 +17,12 @@ use serde_json::Value;
 const NOW: i64 = 1_795_397_460;
 
 const MAX_AGE: Duration = Duration::from_mins(10);
+
+static CALENDARS: LazyLock<Calendars> = LazyLock::new(Calendars::default);
+
+/// Hong Kong, which trades then.
+static MOMENT: LazyLock<MarketMoment> =
+    LazyLock::new(|| calendar::Market::of_one(CALENDARS.of(Exchange::XHKG)).at(now()));
 
 fn zone() -> TimeZone {
     TimeZone::fixed(Offset::constant(8))
@@ -55,7 +63,7 @@ fn goes(report: &Report) -> bool {
         now: now(),
         max_age: MAX_AGE,
         expected: &Expectations::default(),
-        market: Market::Forced,
+        market: Market::At { moment: &MOMENT, chosen: Chosen::BySetting, calendars: &CALENDARS },
     });
     decision.is_go()
 }
@@ -94,11 +102,22 @@ fn against(json: &Value) -> Option<&'static str> {
         (!matches!(text("broker"), Some("answered" | "unproven")), "the broker"),
         (text("orders") == Some("unproven"), "nobody knows whether orders are allowed"),
         (text("mode") != Some(mode), "the mode"),
+        (says_closed(json), "the trading hours that the broker told"),
         (json.get("writer").is_none_or(|writer| !writer.is_object()), "the writer"),
     ];
     let is_own = ["schema_version", "cause", "sequence", "writer"].iter().any(|key| json.get(key).is_some());
     let all = common.into_iter().chain(own.into_iter().filter(|_| is_own));
     all.into_iter().find_map(|(holds, what)| holds.then_some(what))
+}
+
+/// Whether the broker told, in Hong Kong's own zone, that nothing trades on the day on which the gate looks.
+fn says_closed(json: &Value) -> bool {
+    let Some(hours) = json.get("broker_hours") else { return false };
+    let text = |key: &str| hours.get(key).and_then(Value::as_str);
+    let days = hours.get("days").and_then(Value::as_array);
+    let today = days.into_iter().flatten().find(|day| day.get("date").and_then(Value::as_str) == Some("2026-11-23"));
+    let is_closed = today.and_then(|day| day.get("hours")?.as_array()).is_some_and(Vec::is_empty);
+    is_closed && (text("exchange"), text("zone")) == (Some("XHKG"), Some("Hongkong"))
 }
 
 /// Within ten minutes of the past and five seconds of the future, by the fields of the text.

@@ -32,6 +32,8 @@ pub(crate) struct Behaviour {
     pub(crate) gateway: Answering,
     /// Whether what only the broker knows is answered: contracts, executions, completed orders.
     pub(crate) broker: Answering,
+    /// The trading hours that are told of a contract.
+    pub(crate) hours: HoursTold,
     /// Whether orders are allowed.
     pub(crate) orders: Orders,
     /// The error that every request for market data gets.
@@ -138,6 +140,19 @@ pub(crate) enum Answering {
     AfterFarms,
     /// They are not.
     Never,
+}
+
+/// The trading hours that are told of a contract on an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HoursTold {
+    /// Those of the exchange's calendar.
+    Truly,
+    /// Every day is closed.
+    Closed,
+    /// Every trading session ends an hour early.
+    EndsEarly,
+    /// Beside a zone that is no zone's name.
+    UnknownZone,
 }
 
 /// Whether orders are allowed.
@@ -260,6 +275,7 @@ pub(crate) const READY: Behaviour = Behaviour {
     open_sessions: OpenSessions::Stay,
     gateway: Answering::Always,
     broker: Answering::Always,
+    hours: HoursTold::Truly,
     orders: Orders::Allowed,
     data_error: None,
     clock_ahead_seconds: 0,
@@ -371,7 +387,7 @@ fn running(scenario: Scenario) -> Option<Behaviour> {
         }
         Scenario::BrokerLinkRestored => tells(&[LINK_LOST, LINK_BACK]),
         Scenario::BrokerLinkRestoredDataLost => tells(&[LINK_LOST, LINK_BACK_DATA_LOST]),
-        _ => return competing(scenario).or_else(|| farms(scenario)),
+        _ => return competing(scenario).or_else(|| farms(scenario)).or_else(|| hours(scenario)),
     })
 }
 
@@ -418,6 +434,17 @@ fn farms(scenario: Scenario) -> Option<Behaviour> {
         },
         _ => return None,
     })
+}
+
+/// Trading hours that are not the exchange's.
+fn hours(scenario: Scenario) -> Option<Behaviour> {
+    let hours = match scenario {
+        Scenario::MarketHoursClosed => HoursTold::Closed,
+        Scenario::MarketHoursChanged => HoursTold::EndsEarly,
+        Scenario::MarketHoursUnknownZone => HoursTold::UnknownZone,
+        _ => return None,
+    };
+    Some(Behaviour { hours, ..READY })
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ impl Desk {
         contract_id: i32,
         context: &Context<'_>,
     ) -> (Answer, Vec<Message>) {
-        match fixture::details(contract, contract_id, context.now) {
+        match fixture::details(contract, contract_id, context.now, context.behaviour.hours) {
             Some(details) => self.if_answering(Source::Broker, context, Answer::Answered, || {
                 let details = Reply::ContractDetails { request_id, details };
                 vec![Message::Reply(details), Message::Reply(Reply::ContractDetailsEnd { request_id })]

@@ -1,9 +1,12 @@
 //! The invented world behind the gateway: a few instruments, holdings and account values, plausible and always the same.
 
+use ibga_core::calendar::{Calendar, Exchange};
 use ibga_tws::reply::ContractDetails;
 use ibga_tws::request::Contract;
 use jiff::civil::{Date, Weekday};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
+
+use crate::behaviour::HoursTold;
 
 /// Something that can be traded.
 #[derive(Debug)]
@@ -14,45 +17,59 @@ pub(crate) struct Instrument {
     pub(crate) exchange: &'static str,
     pub(crate) currency: &'static str,
     pub(crate) trading_class: &'static str,
-    hours: &'static Hours,
 }
 
-/// When an instrument trades.
+/// When a market trades, as IBKR tells it.
 #[derive(Debug)]
 struct Hours {
-    /// As IBKR names it.
+    /// The zone in IBKR's words.
     time_zone: &'static str,
-    /// The same zone's IANA name.
-    iana: &'static str,
-    /// Start and end of each session of a day. One that ends before it starts ends on the next day.
-    trading: &'static [(&'static str, &'static str)],
-    liquid: &'static [(&'static str, &'static str)],
-    /// The days on which no session starts.
-    closed: [Weekday; 2],
+    days: Days,
 }
+
+#[derive(Debug)]
+enum Days {
+    /// From a time on each day until one of the next, but for days on which nothing starts.
+    Overnight { iana: &'static str, from: &'static str, until: &'static str, closed: [Weekday; 2] },
+    /// The trading sessions of an exchange, with lunches, half days and holidays.
+    Exchange { mic: &'static str, trading: Margins, liquid: Margins },
+}
+
+/// How many minutes before the open and after the close hours begin and end.
+#[derive(Clone, Copy, Debug)]
+struct Margins(i64, i64);
+
+const NONE: Margins = Margins(0, 0);
 
 const FOREX: Hours = Hours {
     time_zone: "US/Eastern",
-    iana: "America/New_York",
-    trading: &[("1715", "1700")],
-    liquid: &[("1715", "1700")],
-    closed: [Weekday::Friday, Weekday::Saturday],
+    days: Days::Overnight {
+        iana: "America/New_York",
+        from: "1715",
+        until: "1700",
+        closed: [Weekday::Friday, Weekday::Saturday],
+    },
 };
-/// IBKR's liquid hours of Hong Kong include the closing auction.
-const HONG_KONG: Hours = Hours {
-    time_zone: "Hongkong",
-    iana: "Asia/Hong_Kong",
-    trading: &[("0930", "1200"), ("1300", "1610")],
-    liquid: &[("0930", "1200"), ("1300", "1610")],
-    closed: [Weekday::Saturday, Weekday::Sunday],
-};
-const UNITED_STATES: Hours = Hours {
-    time_zone: "US/Eastern",
-    iana: "America/New_York",
-    trading: &[("0400", "2000")],
-    liquid: &[("0930", "1600")],
-    closed: [Weekday::Saturday, Weekday::Sunday],
-};
+
+const fn market(mic: &'static str, time_zone: &'static str, trading: Margins, liquid: Margins) -> Hours {
+    Hours { time_zone, days: Days::Exchange { mic, trading, liquid } }
+}
+
+const UNITED_STATES: Hours = market("XNYS", "US/Eastern", Margins(330, 240), NONE);
+
+/// IBKR's liquid hours of Hong Kong take in the closing auction, those of Sydney the last minute before the open.
+static MARKETS: [Hours; 10] = [
+    UNITED_STATES,
+    market("XNAS", "US/Eastern", Margins(330, 240), NONE),
+    market("XHKG", "Hongkong", Margins(0, 10), Margins(0, 10)),
+    market("XTKS", "Japan", NONE, NONE),
+    market("XSHG", "Hongkong", NONE, NONE),
+    market("XSHE", "Hongkong", NONE, NONE),
+    market("XSES", "Singapore", NONE, NONE),
+    market("XASX", "Australia/NSW", Margins(1, 11), Margins(1, 0)),
+    market("XLON", "GB-Eire", NONE, NONE),
+    market("XETR", "MET", NONE, NONE),
+];
 
 static EUR_USD: Instrument = Instrument {
     contract_id: 12_087_792,
@@ -61,7 +78,6 @@ static EUR_USD: Instrument = Instrument {
     exchange: "IDEALPRO",
     currency: "USD",
     trading_class: "EUR.USD",
-    hours: &FOREX,
 };
 static TENCENT: Instrument = Instrument {
     contract_id: 152_791_428,
@@ -70,7 +86,6 @@ static TENCENT: Instrument = Instrument {
     exchange: "SEHK",
     currency: "HKD",
     trading_class: "700",
-    hours: &HONG_KONG,
 };
 pub(crate) static APPLE: Instrument = Instrument {
     contract_id: 265_598,
@@ -79,8 +94,13 @@ pub(crate) static APPLE: Instrument = Instrument {
     exchange: "SMART",
     currency: "USD",
     trading_class: "NMS",
-    hours: &UNITED_STATES,
 };
+
+/// How many days IBKR tells ahead, today among them.
+const DAYS_TOLD: i64 = 6;
+
+/// As old servers wrote it, which names no zone.
+const UNKNOWN_ZONE: &str = "EST (Eastern Standard Time)";
 
 /// The symbol that no broker knows, for trying error 200.
 const UNKNOWN_SYMBOL: &str = "NOSUCH";
@@ -128,7 +148,12 @@ pub(crate) static ACCOUNT_VALUES: &[(&str, &str, &str)] = &[
 ];
 
 /// What a question for a contract is answered with; `None` is error 200.
-pub(crate) fn details(contract: &Contract, contract_id: i32, now: Timestamp) -> Option<ContractDetails> {
+pub(crate) fn details(
+    contract: &Contract,
+    contract_id: i32,
+    now: Timestamp,
+    told: HoursTold,
+) -> Option<ContractDetails> {
     let known = [&EUR_USD, &TENCENT, &APPLE].into_iter().find(|instrument| {
         contract_id == instrument.contract_id
             || (contract.symbol == instrument.symbol
@@ -136,17 +161,12 @@ pub(crate) fn details(contract: &Contract, contract_id: i32, now: Timestamp) -> 
                 && [instrument.currency, ""].contains(&contract.currency.as_str()))
     });
     if let Some(instrument) = known {
-        return Some(written(instrument.contract_id, named(instrument, contract), instrument.hours, now));
+        return Some(written(instrument.contract_id, named(instrument, contract), now, told));
     }
     if contract.symbol.is_empty() || contract.symbol == UNKNOWN_SYMBOL {
         return None;
     }
-    let hours = match (contract.security_type.as_str(), contract.currency.as_str()) {
-        ("CASH", _) => &FOREX,
-        (_, "HKD") => &HONG_KONG,
-        _ => &UNITED_STATES,
-    };
-    Some(written(invented_id(&contract.symbol), contract.clone(), hours, now))
+    Some(written(invented_id(&contract.symbol), contract.clone(), now, told))
 }
 
 /// The question's own words where it has some.
@@ -165,34 +185,71 @@ fn invented_id(symbol: &str) -> i32 {
     symbol.bytes().fold(100_000, |id, byte| (id * 31 + i32::from(byte)) % 10_000_019)
 }
 
-fn written(contract_id: i32, contract: Contract, hours: &Hours, now: Timestamp) -> ContractDetails {
-    let zone = TimeZone::get(hours.iana).unwrap_or(TimeZone::UTC);
-    let today = now.to_zoned(zone).date();
-    ContractDetails {
-        contract,
-        contract_id,
-        time_zone: hours.time_zone.to_owned(),
-        trading_hours: week(today, hours, hours.trading),
-        liquid_hours: week(today, hours, hours.liquid),
+/// The hours of the contract's own exchange; where several may be meant, those of its currency.
+fn hours(contract: &Contract) -> &'static Hours {
+    if contract.security_type == "CASH" {
+        return &FOREX;
     }
+    let by_currency = if contract.currency == "HKD" { Exchange::XHKG.mic() } else { "XNYS" };
+    let mic = Exchange::from_broker_code(&contract.exchange).map_or(by_currency, Exchange::mic);
+    let is_meant = |hours: &&Hours| matches!(hours.days, Days::Exchange { mic: known, .. } if known == mic);
+    MARKETS.iter().find(is_meant).unwrap_or(&UNITED_STATES)
 }
 
-/// The sessions of six days in IBKR's notation, with one that began yesterday and still runs.
-fn week(today: Date, hours: &Hours, sessions: &[(&str, &str)]) -> String {
-    let runs_overnight = sessions.iter().any(|(start, end)| end < start);
-    let first = if runs_overnight { -1_i64 } else { 0 };
-    let days = (first..6).filter_map(|ahead| today.checked_add(ahead.days()).ok());
-    let day = |day: Date| {
-        if hours.closed.contains(&day.weekday()) {
-            return format!("{}:CLOSED", day.strftime("%Y%m%d"));
+fn written(contract_id: i32, contract: Contract, now: Timestamp, told: HoursTold) -> ContractDetails {
+    let hours = hours(&contract);
+    let (trading_hours, liquid_hours) = match &hours.days {
+        Days::Overnight { iana, from, until, closed } => {
+            let today = now.to_zoned(TimeZone::get(iana).unwrap_or(TimeZone::UTC)).date();
+            let text = nights(today, from, until, closed);
+            (text.clone(), text)
         }
-        let session = |(start, end): &(&str, &str)| {
-            let last = if end < start { day.tomorrow().unwrap_or(day) } else { day };
-            format!("{}:{start}-{}:{end}", day.strftime("%Y%m%d"), last.strftime("%Y%m%d"))
-        };
-        sessions.iter().map(session).collect::<Vec<_>>().join(";")
+        Days::Exchange { mic, trading, liquid } => {
+            let calendar = mic.parse().ok().map(Calendar::for_exchange);
+            let week = |margins| calendar.as_ref().map(|calendar| week(calendar, now, margins, told));
+            (week(*trading).unwrap_or_default(), week(*liquid).unwrap_or_default())
+        }
     };
-    days.map(day).collect::<Vec<_>>().join(";")
+    let time_zone = if told == HoursTold::UnknownZone { UNKNOWN_ZONE } else { hours.time_zone };
+    ContractDetails { contract, contract_id, time_zone: time_zone.to_owned(), trading_hours, liquid_hours }
+}
+
+/// The days that IBKR tells, today first.
+fn days_ahead(first: i64, today: Date) -> impl Iterator<Item = Date> {
+    (first..DAYS_TOLD).filter_map(move |ahead| today.checked_add(ahead.days()).ok())
+}
+
+/// The sessions of an exchange in IBKR's notation. Days that its calendar does not know are left out.
+fn week(calendar: &Calendar, now: Timestamp, Margins(before, after): Margins, told: HoursTold) -> String {
+    let today = calendar.local_date(now).unwrap_or_default();
+    let day = |date: Date| {
+        let hours = calendar.hours_on(date)?;
+        let day = date.strftime("%Y%m%d");
+        let [.., last] = hours.spans() else { return Some(format!("{day}:CLOSED")) };
+        if told == HoursTold::Closed {
+            return Some(format!("{day}:CLOSED"));
+        }
+        let cut = if told == HoursTold::EndsEarly { -60 } else { 0 };
+        let entries = hours.spans().iter().enumerate().map(|(index, span)| {
+            let start = if index == 0 { span.start().saturating_sub(before.minutes()) } else { span.start() };
+            let end = if span == last { span.end().saturating_add((after + cut).minutes()) } else { span.end() };
+            format!("{day}:{}-{day}:{}", start.strftime("%H%M"), end.strftime("%H%M"))
+        });
+        Some(entries.collect::<Vec<_>>().join(";"))
+    };
+    days_ahead(0, today).filter_map(day).collect::<Vec<_>>().join(";")
+}
+
+/// Nights in IBKR's notation, with the one that began yesterday and still runs.
+fn nights(today: Date, from: &str, until: &str, closed: &[Weekday]) -> String {
+    let night = |date: Date| {
+        let day = date.strftime("%Y%m%d");
+        if closed.contains(&date.weekday()) {
+            return format!("{day}:CLOSED");
+        }
+        format!("{day}:{from}-{}:{until}", date.tomorrow().unwrap_or(date).strftime("%Y%m%d"))
+    };
+    days_ahead(-1, today).map(night).collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]
@@ -207,7 +264,48 @@ mod tests {
             currency: currency.into(),
         };
         // A Thursday morning in New York, a Thursday night in Hong Kong.
-        details(&contract, 0, "2026-11-19T14:00:00Z".parse().expect("a time"))
+        details(&contract, 0, "2026-11-19T14:00:00Z".parse().expect("a time"), HoursTold::Truly)
+    }
+
+    fn liquid(symbol: &str, exchange: &str, day: &str, told: HoursTold) -> String {
+        let contract = Contract { symbol: symbol.into(), exchange: exchange.into(), ..Contract::default() };
+        let noon = format!("{day}T04:00:00Z").parse().expect("a time");
+        let details = details(&contract, 0, noon, told).expect("plausible");
+        details
+            .liquid_hours
+            .split(&day.replace('-', ""))
+            .skip(1)
+            .map(|entry| &entry[1..5])
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn days_are_those_of_the_exchange() {
+        for (exchange, day, hours) in [
+            ("SEHK", "2026-11-24", "0930 1200 1300 1610"),
+            ("SEHK", "2026-12-24", "0930 1210"),
+            ("SEHK", "2026-12-25", "CLOS"),
+            ("SEHK", "2026-12-26", "CLOS"),
+            ("TSEJ", "2026-11-24", "0900 1130 1230 1530"),
+            ("NYSE", "2026-11-27", "0930 1300"),
+            ("ASX", "2026-11-24", "0959 1600"),
+            ("IBIS", "2026-12-30", "0900 1400"),
+            ("LSE", "2026-11-24", "0800 1630"),
+            ("SGX", "2026-11-24", "0900 1200 1300 1700"),
+            ("SEHKNTL", "2026-11-24", "0930 1130 1300 1500"),
+            // Nobody knows.
+            ("SEHK", "2031-12-24", ""),
+        ] {
+            assert_eq!(liquid("X", exchange, day, HoursTold::Truly), hours, "{exchange} {day}");
+        }
+    }
+
+    #[test]
+    fn hours_that_are_not_true() {
+        assert_eq!(liquid("700", "SEHK", "2026-11-24", HoursTold::Closed), "CLOS");
+        assert_eq!(liquid("700", "SEHK", "2026-11-24", HoursTold::EndsEarly), "0930 1200 1300 1510");
+        assert_eq!(liquid("700", "SEHK", "2026-11-24", HoursTold::UnknownZone), "0930 1200 1300 1610");
     }
 
     #[test]
@@ -241,7 +339,8 @@ mod tests {
 
     #[test]
     fn a_contract_id_is_enough() {
-        let details = details(&Contract::default(), 265_598, "2026-11-19T14:00:00Z".parse().expect("a time"));
+        let details =
+            details(&Contract::default(), 265_598, "2026-11-19T14:00:00Z".parse().expect("a time"), HoursTold::Truly);
         assert_eq!(details.expect("known").contract.symbol, "AAPL");
     }
 }

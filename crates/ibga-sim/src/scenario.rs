@@ -101,6 +101,10 @@ scenarios! {
     FarmFlap "farm_flap" "2103, then 2104: a farm was broken and is back."
     FarmsInactive "farms_inactive" "2107 and 2108: farms asleep until asked, which is healthy."
     FarmsLate "farms_late" "Farm notices come after 700 ms; a question to the broker asked before them is never answered."
+
+    MarketHoursClosed "market_hours_closed" "The trading hours of every stock say closed on each day; all else is healthy."
+    MarketHoursChanged "market_hours_changed" "The trading hours of every stock end an hour early; all else is healthy."
+    MarketHoursUnknownZone "market_hours_unknown_zone" "The trading hours come with a time zone that nobody knows; all else is healthy."
 }
 
 impl fmt::Display for Scenario {

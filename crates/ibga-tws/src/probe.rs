@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use ibga_core::notice::{Meaning, Notice};
 use ibga_core::observation::{
-    ApiSeen, Broker, ClockReading, Connect, ConnectFailure, End, Foreign, Hello, Orders, Stage,
+    ApiSeen, Broker, ClockReading, Connect, ConnectFailure, End, Foreign, Hello, HoursSeen, Orders, Stage,
 };
 
 use crate::frame::{Frame, FrameDecoder};
 use crate::hello::{ClientHello, ServerHello};
-use crate::reply::Reply;
+use crate::reply::{ContractDetails, Reply};
 use crate::request::{Contract, Request};
 use crate::version::ServerVersion;
 
@@ -271,11 +271,11 @@ impl Probe {
             Reply::CurrentTime(epoch_seconds) if self.questions_sent => {
                 self.seen.clock = Some(ClockReading { epoch_seconds, received_after: now });
             }
-            Reply::ContractDetails { request_id, .. } | Reply::ContractDetailsEnd { request_id }
-                if self.is_question(request_id) =>
-            {
+            Reply::ContractDetails { request_id, details } if self.is_question(request_id) => {
+                self.keep_hours(&details);
                 self.broker_answered(now);
             }
+            Reply::ContractDetailsEnd { request_id } if self.is_question(request_id) => self.broker_answered(now),
             Reply::Notice(notice) => self.notice(notice, now),
             _ => {}
         }
@@ -364,6 +364,17 @@ impl Probe {
     /// Whether this is the id of a question that has left; what is told about it before is no answer.
     fn is_question(&self, request_id: i32) -> bool {
         self.questions_sent && (QUESTION_ID..QUESTION_ID + self.questions_asked).contains(&request_id)
+    }
+
+    /// Several contracts may answer to a symbol: the first on the exchange that was asked for counts, else the first.
+    fn keep_hours(&mut self, details: &ContractDetails) {
+        let wanted = self.plan.question.as_ref().map(|contract| contract.exchange.as_str());
+        let fits = |exchange: &str| wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(exchange));
+        let is_better = |kept: &HoursSeen| !fits(&kept.exchange) && fits(&details.contract.exchange);
+        if self.seen.hours.as_ref().is_none_or(is_better) {
+            let (exchange, zone) = (&details.contract.exchange, &details.time_zone);
+            self.seen.hours = Some(HoursSeen::read(exchange, zone, &details.liquid_hours));
+        }
     }
 
     fn broker_answered(&mut self, now: Duration) {
@@ -783,6 +794,50 @@ mod tests {
             bench.started();
             bench.notice(id, code, "text");
             assert_eq!(bench.seen().broker, answered, "{code} for {id}");
+        }
+    }
+
+    #[test]
+    fn the_hours_of_the_contract_that_was_asked_about() {
+        let details = |exchange: &str, hours: &str| ContractDetails {
+            contract: Contract { symbol: "700".into(), exchange: exchange.into(), ..Contract::default() },
+            time_zone: "Hongkong".into(),
+            liquid_hours: hours.into(),
+            ..ContractDetails::default()
+        };
+        let (own, other) = (details("SEHK", "20261124:0930-20261124:1200"), details("SMART", "20261124:CLOSED"));
+        let rows = |rows: &[(i32, &ContractDetails)]| -> Vec<Reply> {
+            let reply = |(id, details): &(i32, &ContractDetails)| Reply::ContractDetails {
+                request_id: QUESTION_ID + id,
+                details: (*details).clone(),
+            };
+            rows.iter().map(reply).collect()
+        };
+        for version in [100, 152, 165, 178, 193, 194, 200, 201, 203, 205, 212, 213, 222, 226] {
+            for (replies, expected) in [
+                (rows(&[]), None),
+                (rows(&[(0, &own)]), Some(&own)),
+                (rows(&[(0, &other)]), Some(&other)),
+                // Several answer to the symbol.
+                (rows(&[(0, &other), (0, &own)]), Some(&own)),
+                (rows(&[(0, &own), (0, &other)]), Some(&own)),
+                // Somebody else's question.
+                (rows(&[(7, &own)]), None),
+            ] {
+                let asked = Contract { exchange: "SEHK".into(), ..Contract::default() };
+                let mut bench = Bench::new(ProbePlan { question: Some(asked), ..plan() });
+                bench.version = ServerVersion(version);
+                bench.event(&Event::Connected);
+                bench.bytes(&hello(version));
+                bench.started();
+                for reply in &replies {
+                    bench.reply(reply);
+                }
+                let expected = expected.map(|details| {
+                    HoursSeen::read(&details.contract.exchange, &details.time_zone, &details.liquid_hours)
+                });
+                assert_eq!(bench.seen().hours, expected, "at {version}");
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use ibga_tws::ServerVersion;
 use ibga_tws::frame;
 use ibga_tws::hello::ServerHello;
 use ibga_tws::probe::{Action, Event, Probe, ProbePlan};
-use ibga_tws::reply::Reply;
+use ibga_tws::reply::{ContractDetails, Reply};
 use ibga_tws::request::Contract;
 
 const LIMIT_BYTES: u64 = 1024 * 1024;
@@ -121,6 +121,16 @@ fn floods(version: u32) -> Vec<(&'static str, From, Vec<u8>)> {
     let spoken: Vec<u8> = (0..200_i32)
         .flat_map(|n| Reply::Notice(Notice::new(n, 10_000 + n, &"x".repeat(300))).encode(ServerVersion(version), 0))
         .collect();
+    let hours = |long: &[u8]| {
+        let long = String::from_utf8_lossy(long.get(..LONG / 3).unwrap_or_default()).into_owned();
+        let details = ContractDetails {
+            time_zone: long.clone(),
+            trading_hours: long.clone(),
+            liquid_hours: long,
+            ..ContractDetails::default()
+        };
+        Reply::ContractDetails { request_id: 9_001, details }.encode(ServerVersion(version), 0)
+    };
     let details = [long_text(b"\xff"), long_text(b"a\0")];
     let list = text(version, "15", &[b"1", &long_text(b"U1,")]);
     let no_text = text(version, "15", &[b"1", &long_text(b"\xff\xff\xff,")]);
@@ -140,6 +150,8 @@ fn floods(version: u32) -> Vec<(&'static str, From, Vec<u8>)> {
         ("many notices", From::Questions, spoken),
         ("many farms", From::Questions, farms(5_000)),
         ("long details", From::Questions, text(version, "10", &[b"9001", &details[0]])),
+        ("long hours", From::Questions, hours(&long_text(b"20261124:0930-20261124:1200;"))),
+        ("long hours of a zone without an end", From::Questions, hours(&long_text(b"Hongkong"))),
         ("details of many fields", From::Questions, text(version, "10", &[b"9001", &details[1]])),
         (
             "many empty protobuf fields",

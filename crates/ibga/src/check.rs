@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 
 use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
 use crate::lock::{GatewayLock, Purpose};
-use crate::settings::{BrokerProbe, ContainerChoice, Settings};
+use crate::settings::{BrokerProbe, ContainerChoice, ProbeContract, Settings};
 
 /// The longest that the container engine may take of a check.
 const ENGINE_LIMIT: Duration = Duration::from_secs(2);
@@ -191,6 +191,7 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
             valid_for: settings.max_status_age,
             previous,
             remedy,
+            hours_of: settings.probe_contract.as_ref().map(ProbeContract::hours_question),
             writer: writer(),
         },
     )
@@ -261,7 +262,9 @@ async fn probe(settings: &Settings, timeout: Duration) -> ApiSeen {
         client_ids: settings.client_id.range(),
         version_max: ServerVersion(u32::from(settings.api_version_max)),
         question: match settings.broker_probe {
-            BrokerProbe::Contract => Some(Contract::eur_usd()),
+            BrokerProbe::Contract => {
+                Some(settings.probe_contract.as_ref().map_or_else(Contract::eur_usd, |asked| asked.contract().clone()))
+            }
             BrokerProbe::Off => None,
         },
         settle: settings.settle,

@@ -12,6 +12,7 @@ mod market;
 mod places;
 mod readers;
 mod time_zone;
+mod trading_hours;
 
 use ibga_core::report::Report;
 use jiff::Timestamp;
@@ -80,6 +81,8 @@ pub enum Subject {
     TimeZone,
     /// The exchanges whose hours the gate keeps.
     Market,
+    /// The trading hours that IBKR tells.
+    TradingHours,
 }
 
 impl Subject {
@@ -95,6 +98,7 @@ impl Subject {
             Self::Clock => "clock",
             Self::TimeZone => "time zone",
             Self::Market => "market",
+            Self::TradingHours => "trading hours",
         }
     }
 }
@@ -175,4 +179,7 @@ pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, 
     tell(clock::examine(settings, &report));
     tell(time_zone::examine(settings, at));
     tell(market::examine(settings, at.now));
+    if let Some(finding) = trading_hours::examine(settings, &report, at.now) {
+        tell(finding);
+    }
 }

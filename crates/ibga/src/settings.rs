@@ -7,7 +7,7 @@
 //! | file | does |
 //! |---|---|
 //! | `names.rs` | the table of settings, nearest names |
-//! | `values.rs` | the type and the one reading of each value |
+//! | `values.rs`, `probe_contract.rs` | the type and the one reading of each value |
 //! | `env_file.rs`, `toml_file.rs` | the two files |
 //! | `layers.rs` | the sources in one form |
 //! | `fault.rs` | places and messages |
@@ -16,6 +16,7 @@ mod env_file;
 mod fault;
 mod layers;
 mod names;
+mod probe_contract;
 mod toml_file;
 mod values;
 
@@ -34,6 +35,7 @@ use ibga_core::verdict::ExpectedMode;
 
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
+pub use probe_contract::ProbeContract;
 pub use values::{BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketChoice, STOCK_CONNECT};
 
 use crate::users::{self, USERS};
@@ -201,6 +203,8 @@ pub struct Settings {
     pub allow_read_only: bool,
     /// The question that proves the broker.
     pub broker_probe: BrokerProbe,
+    /// The contract that the broker is asked about and whose hours are compared; none for EUR.USD and no comparison.
+    pub probe_contract: Option<ProbeContract>,
     /// Data farms without which the gateway is not ready.
     pub required_farms: Vec<String>,
     /// Largest difference between the gateway's clock and the local one.
@@ -374,6 +378,7 @@ impl Reader<'_> {
         let expect_mode = self.set(&names::EXPECT_MODE, values::expected_mode);
         let allow_read_only = self.one(&names::ALLOW_READ_ONLY, values::switch);
         let broker_probe = self.one(&names::BROKER_PROBE, values::broker_probe);
+        let probe_contract = self.set(&names::PROBE_CONTRACT, probe_contract::probe_contract);
         let required_farms = self.many(&names::REQUIRED_FARMS, values::farm);
         let max_clock_skew = self.one(&names::MAX_CLOCK_SKEW, values::max_clock_skew);
         let market = self.market();
@@ -406,6 +411,7 @@ impl Reader<'_> {
             expect_mode: expect_mode?.map(|mode| mode.value),
             allow_read_only: allow_read_only?,
             broker_probe: broker_probe?,
+            probe_contract: probe_contract?.map(|contract| contract.value),
             required_farms: required_farms?,
             max_clock_skew: max_clock_skew?,
             market: market?,

@@ -4,40 +4,17 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail their test")]
 
 mod common;
+#[path = "common/faketime.rs"]
+mod faketime;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{Desk, Gateway, Ran, set_mode};
+use faketime::{gateway_at, offset, run_at};
 use ibga_core::clock::Stopwatch;
 use ibga_sim::Config;
-use jiff::{SignedDuration, Timestamp};
-
-/// The library that shows a program another time.
-fn faketime_library() -> PathBuf {
-    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
-    let mut libraries = folders.iter().map(|folder| Path::new(folder).join("faketime/libfaketime.so.1"));
-    libraries.find(|library| library.exists()).expect("faketime is installed")
-}
-
-/// How far ahead of now an instant is, as libfaketime takes it.
-fn offset(to: &str) -> (SignedDuration, String) {
-    let to: Timestamp = to.parse().expect("an instant");
-    // In whole seconds, and never too early.
-    let offset = to.duration_since(ibga_core::clock::now()) + SignedDuration::from_secs(1);
-    (offset, format!("{:+}", offset.as_secs()))
-}
-
-/// The binary as if it were another time.
-fn run_at(desk: &Desk, instant: &str, arguments: &[&str]) -> Ran {
-    let mut command = desk.command(arguments);
-    command
-        .env("LD_PRELOAD", faketime_library())
-        .env("FAKETIME", offset(instant).1)
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    Ran::from(command.output().expect("the binary starts"))
-}
 
 #[test]
 fn real_faketime_what_happens_around_christmas() {
@@ -263,7 +240,7 @@ impl Cron {
                 "MAILTO=\"\"\nSHELL={}\nLD_PRELOAD={}\nFAKETIME={offset}\nFAKETIME_DONT_FAKE_MONOTONIC=1\n\
                  IBGA_STATUS_FILE={}\nIBKR_PORT={}\nIBGA_CONTAINER=none\n",
                 shell.display(),
-                faketime_library().display(),
+                faketime::library().display(),
                 desk.status_file().display(),
                 gateway.address.port(),
             ),
@@ -287,7 +264,7 @@ impl Cron {
              export LD_PRELOAD={library} FAKETIME={offset} TZ=America/New_York\n\
              exec cron -f\n",
             own = own.display(),
-            library = faketime_library().display(),
+            library = faketime::library().display(),
         );
         let script = desk.write("start", &script);
         agent(desk, "#!/bin/sh\necho \"the agent runs: $1\"\n");
@@ -321,21 +298,16 @@ impl Drop for Cron {
     }
 }
 
-/// A gateway whose clock stands where the jobs' does.
-fn gateway_at(instant: &str) -> Gateway {
-    Gateway::start(Config { clock_offset: offset(instant).0, ..Config::default() })
-}
-
 /// Lines fire by the host's clock, and the one of the wrong half of the year starts nothing.
 #[test]
 fn as_root_real_cron_runs_the_lines() {
     // A trading day: 09:29:40 in Hong Kong, 20:29:40 of the evening before in New York.
     let trading = "2026-11-23T01:29:40Z";
-    let (desk, gateway) = (Desk::new(), gateway_at(trading));
+    let (desk, gateway) = (Desk::new(), gateway_at(trading, Config::default()));
     let mut cron = Cron::start(&desk, trading, "09:30", "08:31,09:31", &gateway);
     // A holiday, beside it.
     let holiday = "2026-12-25T01:29:40Z";
-    let (other_desk, other_gateway) = (Desk::new(), gateway_at(holiday));
+    let (other_desk, other_gateway) = (Desk::new(), gateway_at(holiday, Config::default()));
     let mut other_cron = Cron::start(&other_desk, holiday, "09:30", "09:31", &other_gateway);
 
     let printed = cron

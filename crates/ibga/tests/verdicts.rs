@@ -48,7 +48,10 @@ fn expected(scenario: Scenario) -> Cause {
         | Scenario::SecdefFarmDown
         | Scenario::FarmFlap
         | Scenario::FarmsInactive
-        | Scenario::FarmsLate => Cause::Ready,
+        | Scenario::FarmsLate
+        | Scenario::MarketHoursClosed
+        | Scenario::MarketHoursChanged
+        | Scenario::MarketHoursUnknownZone => Cause::Ready,
         Scenario::LoggedOut | Scenario::PortRefused => Cause::PortRefused,
         Scenario::PortTimeout => Cause::PortTimeout,
         Scenario::Wedged | Scenario::ApiSilent => Cause::ApiSilent,

@@ -19,7 +19,7 @@ type Lazy = LazyLock<Result<Arc<Table>, TableError>>;
 pub(super) struct Bundled {
     pub(super) mic: &'static str,
     name: &'static str,
-    /// Other codes, such as those of Interactive Brokers.
+    /// Other codes, that of Interactive Brokers first.
     pub(super) aliases: &'static [&'static str],
     table: &'static Lazy,
 }
@@ -81,6 +81,16 @@ impl Exchange {
     /// The name of the exchange.
     pub fn name(self) -> &'static str {
         self.bundled().map_or(self.mic, |bundled| bundled.name)
+    }
+
+    /// What Interactive Brokers calls it, such as `SEHK`.
+    pub fn broker_code(self) -> &'static str {
+        self.bundled().and_then(|bundled| bundled.aliases.first()).copied().unwrap_or(self.mic)
+    }
+
+    /// The exchange that Interactive Brokers calls so.
+    pub fn from_broker_code(code: &str) -> Option<Self> {
+        Self::known().find(|exchange| exchange.broker_code().eq_ignore_ascii_case(code))
     }
 
     /// The compiled-in table.

@@ -16,6 +16,7 @@ macro_rules! test_data {
     };
 }
 
+mod broker_hours;
 mod every_minute;
 mod markets;
 mod overrides;

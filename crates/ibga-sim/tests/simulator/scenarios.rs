@@ -160,6 +160,9 @@ const SEEN: &[(Scenario, &str)] = &[
     (Scenario::FarmFlap, HEALTHY),
     (Scenario::FarmsInactive, HEALTHY),
     (Scenario::FarmsLate, HEALTHY),
+    (Scenario::MarketHoursClosed, HEALTHY),
+    (Scenario::MarketHoursChanged, HEALTHY),
+    (Scenario::MarketHoursUnknownZone, HEALTHY),
 ];
 
 /// Judges each case on its own, all of them at once; most of their time is waiting.

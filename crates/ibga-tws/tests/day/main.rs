@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
-use ibga_core::calendar::{self, Calendar, Exchange};
+use ibga_core::calendar::{self, Calendar, Calendars, Exchange};
 use ibga_core::cause::Cause;
 use ibga_core::gate::{self, Chosen, Market, Question};
 use ibga_core::observation::{ApiSeen, ConnectFailure, ContainerSeen, Observation};
@@ -147,6 +147,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
             now,
             valid_for: MAX_AGE,
             previous: None,
+            hours_of: None,
             remedy: None,
             writer,
         },
@@ -160,7 +161,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
         now,
         max_age: MAX_AGE,
         expected: &expectations(recording),
-        market: Market::At { moment: &moment, chosen: Chosen::BySetting },
+        market: Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
     });
     assert!(!decision.is_go() || verdict.cause == Cause::Ready, "{}: a false go", recording.name);
     let reasons: Vec<&str> = decision.failures().map(|check| check.rule.fault_code()).collect();

@@ -87,6 +87,11 @@ pub(super) fn tell(checked: &Checked, output: Output) {
     for warning in more.iter().flat_map(|more| &more.warnings) {
         output.message(&format!("warning: {}", untrusted(warning)));
     }
+    if let Some(hours) = more.and_then(|more| more.broker_hours.as_ref())
+        && let Err(why) = &hours.hours
+    {
+        output.message(&format!("warning: no trading hours to compare: {}", printable(why)));
+    }
     if let Some(transition) = &checked.transition {
         output.message(&transition_text(transition));
     }

@@ -1,9 +1,9 @@
 //! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
 
 use clap::Args;
-use ibga_core::calendar::{MarketMoment, Member};
+use ibga_core::calendar::{Agreement, Comparison, MarketMoment, Member};
 use ibga_core::clock;
-use ibga_core::gate::{self, Chosen, Decision, Market, Outcome, Question, Rule};
+use ibga_core::gate::{self, Check, Chosen, Decision, Market, Outcome, Question, Rule};
 use ibga_core::report::Report;
 use ibga_core::status_file::{self, StatusFileError};
 use jiff::Timestamp;
@@ -124,7 +124,7 @@ pub(super) fn judge(
         max_age: settings.max_status_age,
         expected: &expectations(settings),
         market: match hours {
-            MarketHours::Kept => Market::At { moment: &moment, chosen },
+            MarketHours::Kept => Market::At { moment: &moment, chosen, calendars: &calendars },
             MarketHours::PassedOver => Market::Forced,
         },
     });
@@ -143,6 +143,12 @@ impl Judged {
     pub(super) fn market(&self) -> String {
         let text = std::iter::once(gate::market_text(&self.moment)).chain(gate::market_warnings(&self.moment));
         printable(&text.collect::<Vec<_>>().join("; "))
+    }
+
+    /// What came of comparing the broker's hours with the calendar, in words, if nothing speaks against a start.
+    pub(super) fn broker_hours(&self) -> Option<String> {
+        let is_told = |check: &&Check| check.rule == Rule::BrokerHours && check.outcome != Outcome::Failed;
+        self.decision.checks.iter().find(is_told).map(|check| printable(&check.text))
     }
 
     /// What to do. A report that cannot be believed has no say in it.
@@ -198,6 +204,7 @@ impl Judged {
             "remedies": self.remedies(),
             "checks": checks,
             "market": market_document(&self.moment),
+            "broker_hours": self.decision.broker_hours.as_ref().map(comparison_document),
         })
     }
 
@@ -234,6 +241,25 @@ fn market_document(market: &MarketMoment) -> Value {
         "exchanges": members.collect::<Vec<_>>(),
         "warnings": gate::market_warnings(market),
     })
+}
+
+/// The hours that the broker told against the calendar as JSON: both readings where one of them is wrong.
+fn comparison_document(comparison: &Comparison) -> Value {
+    let days = comparison.days.iter().map(|day| {
+        let (code, why, readings) = match &day.agreement {
+            Agreement::Agreed => ("agreed", None, None),
+            Agreement::NotCompared(why) => ("not_compared", Some(why.to_string()), None),
+            Agreement::Contradiction { calendar, broker } => ("contradiction", None, Some((calendar, broker))),
+        };
+        json!({
+            "date": day.date.to_string(),
+            "outcome": code,
+            "why": why,
+            "calendar": readings.map(|(calendar, _)| calendar.to_string()),
+            "ibkr": readings.map(|(_, broker)| broker.to_string()),
+        })
+    });
+    json!({"exchange": comparison.exchange.mic(), "days": days.collect::<Vec<_>>()})
 }
 
 /// JSON for a person and a program alike.

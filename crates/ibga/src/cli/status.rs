@@ -129,6 +129,7 @@ impl Page<'_> {
         }
         lines.push(String::new());
         lines.push(entry("Market", &self.judged.market()));
+        lines.extend(self.judged.broker_hours().map(|text| entry("", &text)));
         self.agent(paint, &mut lines);
         self.log(&mut lines);
         lines.join("\n")

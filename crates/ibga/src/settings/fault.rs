@@ -175,6 +175,14 @@ pub enum Fault {
         /// The nearest one, or all of them.
         hint: String,
     },
+    /// A contract whose hours no calendar can be compared with.
+    #[error("`{shown}` cannot be asked about; {hint}")]
+    ProbeContract {
+        /// An excerpt of the value.
+        shown: String,
+        /// Why, and what to write.
+        hint: String,
+    },
     /// Stock Connect beside other exchanges.
     #[error("stock_connect is XSHG and XHKG together and stands alone; write the exchanges one by one")]
     StockConnectAlone,

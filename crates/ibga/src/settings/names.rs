@@ -7,7 +7,7 @@
 use ibga_core::nearest::nearest;
 
 use super::fault::Fault;
-use super::values;
+use super::{probe_contract, values};
 
 /// Edits by which a variable may differ from a known name and still count as misspelt.
 const MISSPELT_EDITS_MAX: usize = 2;
@@ -257,6 +257,13 @@ pub(super) const BROKER_PROBE: Setting = Setting {
     check: |text| values::broker_probe(text).map(drop),
     ..ROW
 };
+pub(super) const PROBE_CONTRACT: Setting = Setting {
+    name: "probe_contract",
+    environment: "IBGA_PROBE_CONTRACT",
+    help: "stock whose hours the probe asks for and the gate compares with the calendar, as `700 SEHK`; without it EUR.USD is asked about",
+    check: |text| probe_contract::probe_contract(text).map(drop),
+    ..ROW
+};
 pub(super) const REQUIRED_FARMS: Setting = Setting {
     name: "required_farms",
     environment: "IBGA_REQUIRED_FARMS",
@@ -429,6 +436,7 @@ pub const SETTINGS: &[Setting] = &[
     EXPECT_MODE,
     ALLOW_READ_ONLY,
     BROKER_PROBE,
+    PROBE_CONTRACT,
     REQUIRED_FARMS,
     MAX_CLOCK_SKEW,
     EXCHANGE,

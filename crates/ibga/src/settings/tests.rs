@@ -184,6 +184,12 @@ const ROWS: &[Row] = &[
         show: |settings| debug(&settings.broker_probe).to_lowercase(),
     },
     Row {
+        name: "probe_contract",
+        texts: ["700 SEHK STK HKD", "IBM NYSE STK USD", "SAP IBIS STK EUR", "BHP ASX STK AUD", ""],
+        flag: None,
+        show: |settings| settings.probe_contract.as_ref().map(ToString::to_string).unwrap_or_default(),
+    },
+    Row {
         name: "required_farms",
         texts: ["hfarm", "usfarm,jfarm", "eufarm", "usopt", ""],
         flag: None,

@@ -228,6 +228,7 @@ mod tests {
             (Kind::Owners, _) => "[\"ops\", 1001]".into(),
             (Kind::Whole | Kind::Switch, _) => setting.default.into(),
             (_, "expect_mode") => "\"paper\"".into(),
+            (_, "probe_contract") => "\"700 SEHK\"".into(),
             (_, "state_dir" | "calendar_overrides") => "\"/var/lib/ibga\"".into(),
             _ => format!("{:?}", setting.default),
         }
@@ -268,7 +269,7 @@ mod tests {
                 "colour = 1",
                 &["ibga.toml:1:1: colour: unknown key; known keys: host, port, client_id, container, \
                    timeout, settle, status_file, status_file_mode, max_status_age, expect_accounts, \
-                   expect_mode, allow_read_only, broker_probe, required_farms, max_clock_skew, exchange, \
+                   expect_mode, allow_read_only, broker_probe, probe_contract, required_farms, max_clock_skew, exchange, \
                    exchange_rule, calendar_overrides, api_version_max, agent_times, check_times, \
                    sunday_check_times, reset_windows, trusted_owners, state_dir, gateway"],
             ),

@@ -5,13 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use ibga::docker::EngineError;
-use ibga_core::calendar::{self, Calendar, Exchange};
+use ibga_core::calendar::{self, Calendar, Exchange, LiquidHours};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, Market, Question};
+use ibga_core::report::{BrokerHours, Report};
 use ibga_core::secure_file::ReadError;
 use ibga_core::status_file::StatusFileError;
 use ibga_core::verdict::Expectations;
 use ibga_sim::Scenario;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::common::{Desk, Gateway, Ran, set_mode};
@@ -122,13 +124,44 @@ fn markets(scenes: &mut Vec<Scene>) {
         ("2050-01-03T02:00:00Z", Chosen::BySetting),
     ] {
         let moment = xhkg.at(instant.parse::<Timestamp>().expect("an instant"));
-        let market = Market::At { moment: &moment, chosen };
+        let market = Market::At { moment: &moment, chosen, calendars: &calendar::Calendars::default() };
         let text = reasons(&StatusFileError::from(ReadError::NotFound), market);
         scenes.push((format!("market at {instant}"), text));
     }
+    scenes.push(("hours that contradict".into(), contradiction(&xhkg)));
     let desk = Desk::new();
+    let ran = desk.command(&["check"]).env("IBGA_PROBE_CONTRACT", "AAPL SMART").output().expect("starts");
+    scenes.push(("a contract without hours".into(), told(&desk, &Ran::from(ran), &[])));
     let ran = desk.run(&["preflight", "--exchange", "XNYY"]);
     scenes.push(("unknown exchange".into(), told(&desk, &ran, &[])));
+}
+
+/// A ready report of a Tuesday morning with hours that say closed.
+fn contradiction(xhkg: &calendar::Market) -> String {
+    let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::Ready));
+    desk.check(gateway.address, &[]);
+    let mut report = Report::from_json(&desk.status().to_string(), &TimeZone::UTC).expect("a report");
+    report.timestamp = "2026-11-24T02:00:00Z".parse().expect("an instant");
+    report.more.as_mut().expect("a report of today").broker_hours = Some(BrokerHours {
+        contract: "700 SEHK STK HKD".into(),
+        exchange: Exchange::XHKG,
+        zone: "Hongkong".into(),
+        hours: Ok(LiquidHours::parse("20261124:CLOSED").expect("hours")),
+    });
+    let moment = xhkg.at(report.timestamp);
+    let decision = gate::judge(&Question {
+        gateway: "default",
+        endpoint: None,
+        path: Path::new("/tmp/ibga-status.json"),
+        report: Ok(&report),
+        now: report.timestamp,
+        max_age: Duration::from_mins(10),
+        expected: &Expectations::default(),
+        market: Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &calendar::Calendars::default() },
+    });
+    let told =
+        |check: &gate::Check| format!("Reason: {check}\nWhat to do: {}", check.rule.remedy().unwrap_or_default());
+    decision.failures().map(told).collect::<Vec<_>>().join("\n")
 }
 
 fn containers(scenes: &mut Vec<Scene>) {
