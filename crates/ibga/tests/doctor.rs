@@ -59,7 +59,7 @@ fn a_gateway_that_is_not_ready_comes_with_its_remedy() {
         assert!(told.starts_with(word) && !told.ends_with("-> "), "{told}");
         assert_eq!(ran.code, Some(i32::from(word.starts_with("faulty"))), "{told}");
     }
-    let ahead = Config { scenario: Scenario::ClockSkewed, ..Config::default() };
+    let ahead = Config { timeline: Scenario::ClockSkewed.into(), ..Config::default() };
     let (_, findings) = doctor(&desk, &Gateway::start(ahead), &[]);
     assert!(told(&findings, "clock").starts_with("faulty: "), "{findings:?}");
 }

@@ -149,7 +149,7 @@ impl Gateway {
     }
 
     pub fn playing(scenario: Scenario) -> Self {
-        Self::start(Config { scenario, ..Config::default() })
+        Self::start(Config { timeline: scenario.into(), ..Config::default() })
     }
 }
 
