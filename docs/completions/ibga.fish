@@ -312,7 +312,6 @@ farms_inactive\t'2107 and 2108: farms asleep until asked, which is healthy.'
 farms_late\t'Farm notices come after 700 ms; a question to the broker asked before them is never answered.'"
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l timeline -d 'File with the timeline' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l speed -d 'How many times as fast the timeline plays: 60 makes seconds of minutes' -r
-complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l ready-after -d 'Become healthy after this time; short for the timeline \'SCENARIO TIME, ready\'' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l control -d 'Take requests that switch scenarios at this port of this machine; 0 takes a free one' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l events -d 'Write events to this file, anew, instead of standard output' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l proxy -d 'What stands before the gateway\'s own port: none, socat, docker or the ibga container\'s (`ibga_socat`)' -r -f -a "none\t''
