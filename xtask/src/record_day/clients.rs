@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
-use ibga_sim::{Config, Scenario};
+use ibga_sim::Config;
 use jiff::{SignedDuration, Timestamp};
 use tokio::process::Command;
 use tokio::time::timeout;
