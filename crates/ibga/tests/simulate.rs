@@ -1,5 +1,7 @@
 //! `ibga simulate` as a product: its list, its events, its command, its errors.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
+
 mod common;
 
 use std::io::{BufRead, BufReader};
