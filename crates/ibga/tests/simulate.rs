@@ -114,7 +114,7 @@ fn a_command_that_does_not_end_is_killed_after_a_grace() {
     signal(&child, Signal::TERM);
     let watch = Stopwatch::start();
     assert_eq!(child.wait().expect("ends").code(), Some(128 + 9));
-    assert!(watch.elapsed() > Duration::from_secs(4), "it had its grace");
+    assert!((4..30).contains(&watch.elapsed().as_secs()), "it had its grace, and no more");
 }
 
 #[test]

@@ -431,3 +431,25 @@ fn in_the_background_the_terminal_is_left_to_others() {
     terminal.until("Running");
     terminal.until("done");
 }
+
+#[test]
+fn ctrl_c_at_the_terminal_reaches_a_command_once_and_leaves_it_the_choice() {
+    let desk = Desk::new();
+    let agent = "n=0; trap 'n=$((n + 1)); echo told $n' INT; echo started\n\
+                 until read -r line && [ \"$line\" = go ]; do echo heard $line; done; echo went on after $n; exit 7\n";
+    desk.write("agent.sh", agent);
+    let binary = env!("CARGO_BIN_EXE_ibga");
+    let typed = format!("trap : INT; {binary} simulate --port 0 -- sh agent.sh; echo it ended with $?");
+    let mut terminal = Terminal::open(&desk, &typed);
+    terminal.until("started");
+    // Were they passed on as well, the second one would kill the command.
+    for number in 1..=5 {
+        terminal.types("\u{3}");
+        terminal.until(&format!("told {number}"));
+        terminal.types(&format!("word-{number}\n"));
+        terminal.until(&format!("heard word-{number}"));
+    }
+    terminal.types("go\n");
+    terminal.until("went on after 5");
+    terminal.until("it ended with 7");
+}
