@@ -1087,7 +1087,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__simulate)
-            opts="-h --port --host --gateways --scenario --timeline --speed --step --ready-after --control --events --proxy --list --server-version --account --delay --dribble --clock-offset --time-zone --help"
+            opts="-h --port --host --gateways --scenario --timeline --speed --step --control --events --proxy --list --server-version --account --delay --dribble --clock-offset --time-zone --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1125,10 +1125,6 @@ _ibga() {
                     return 0
                     ;;
                 --speed)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --ready-after)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

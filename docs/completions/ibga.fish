@@ -316,7 +316,6 @@ market_hours_changed\t'The trading hours of every stock end an hour early; all e
 market_hours_unknown_zone\t'The trading hours come with a time zone that nobody knows; all else is healthy.'"
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l timeline -d 'File with the timeline' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l speed -d 'How many times as fast the timeline plays: 60 makes seconds of minutes' -r
-complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l ready-after -d 'Become healthy after this time; short for the timeline \'SCENARIO TIME, ready\'' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l control -d 'Take requests that switch scenarios at this port of this machine; 0 takes a free one' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l events -d 'Write events to this file, anew, instead of standard output' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l proxy -d 'What stands before the gateway\'s own port: none, socat, docker or the ibga container\'s (`ibga_socat`)' -r -f -a "none\t''

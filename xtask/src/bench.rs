@@ -37,7 +37,7 @@ pub(crate) struct BenchArgs {
     /// Measure only what has this in its name, and the peers that it is compared with (repeatable)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Put the table into docs/benchmarks.md
+    /// Put the table into docs/benchmarks.md, if this machine does nothing else
     #[arg(long, conflicts_with = "only")]
     write: bool,
 }
@@ -63,6 +63,9 @@ pub(crate) fn run(arguments: &BenchArgs) -> ExitCode {
 
 fn measure(arguments: &BenchArgs) -> Result<bool, String> {
     let chosen = chosen(&arguments.only)?;
+    if arguments.write {
+        machine::is_quiet()?;
+    }
     // Before the build, which is a load of its own.
     let facts = machine::facts(arguments.runs);
     let stage = Stage::set(chosen.iter().any(|series| series.needs_python()))?;
@@ -80,7 +83,10 @@ fn measure(arguments: &BenchArgs) -> Result<bool, String> {
         }
     }
     stage.library_calls(arguments.runs, &mut |name, millis| {
-        let found = chosen.iter().zip(&mut samples).find(|(series, _)| series.source == Source::Call(name));
+        let found = chosen
+            .iter()
+            .zip(&mut samples)
+            .find(|(series, _)| matches!(series.source, Source::Call(call) if call == name));
         if let Some((_, samples)) = found {
             samples.extend(millis);
         }

@@ -1,6 +1,6 @@
 //! Records the sessions of an IBKR day as bytes with their times: those of the probe, and those that the real API clients hold,
 //! each against the simulated gateway, through a tap. What the sessions mean is not looked at here; the test that replays them
-//! (`crates/ibga-tws/tests/day.rs`) prints it, for a person to read before the recordings are committed.
+//! (`crates/ibga-tws/tests/day/main.rs`) prints it, for a person to read before the recordings are committed.
 
 mod clients;
 mod moments;
@@ -72,7 +72,6 @@ async fn gateway(config: Config, at: Timestamp, off: SignedDuration) -> Result<S
 async fn record(moment: &Moment) -> Result<String, Fault> {
     let at = moment.instant()?;
     let config = Config {
-        scenario: moment.scenario,
         timeline: moment.timeline(),
         proxy: moment.proxy,
         server_version: moment.version,

@@ -15,7 +15,7 @@ mod transcript;
 
 pub use codec::{frame, hello, reply, request};
 pub use hints::hints;
-pub use probe::{Run, probe, run};
+pub use probe::{Run, probe, run, run_unrecorded};
 pub use script::{Op, Script};
 pub use settings::settings;
 pub use status::{is_go, status};

@@ -51,7 +51,17 @@ pub fn probe(input: &[u8]) {
 
 /// Plays a session.
 pub fn run(script: &Script) -> Run {
-    let mut stage = Stage::new(script);
+    played(script, Some(Transcript::default())).end(script)
+}
+
+/// Plays a session and writes nothing down, so that what is held meanwhile is the probe's, and what the gateway has ready to send.
+pub fn run_unrecorded(script: &Script) {
+    let stage = played(script, None);
+    drop(stage.probe.into_observation(stage.now));
+}
+
+fn played(script: &Script, transcript: Option<Transcript>) -> Stage {
+    let mut stage = Stage::new(script, transcript);
     for op in &script.ops {
         if stage.over {
             break;
@@ -63,7 +73,7 @@ pub fn run(script: &Script) -> Run {
         stage.now = stage.wait_until;
         stage.pump();
     }
-    stage.end(script)
+    stage
 }
 
 struct Stage {
@@ -75,12 +85,13 @@ struct Stage {
     held: Option<Vec<u8>>,
     cut: usize,
     bytes_left: usize,
-    transcript: Transcript,
+    /// Of the last connection, if somebody wants to read it.
+    transcript: Option<Transcript>,
     connections: usize,
 }
 
 impl Stage {
-    fn new(script: &Script) -> Self {
+    fn new(script: &Script, transcript: Option<Transcript>) -> Self {
         let plan = ProbePlan {
             client_ids: 99..=98 + script.client_ids,
             version_max: ServerVersion::TEXT_MAX,
@@ -97,7 +108,7 @@ impl Stage {
             held: None,
             cut: 0,
             bytes_left: BYTES_MAX,
-            transcript: Transcript::default(),
+            transcript,
             connections: 0,
         };
         stage.pump();
@@ -111,7 +122,7 @@ impl Stage {
                 Action::Connect(until) => {
                     assert!(until <= TIMEOUT, "connecting may take until {until:?}");
                     self.connections += 1;
-                    self.transcript = Transcript::default();
+                    self.transcript = self.transcript.take().map(|_| Transcript::default());
                     let event = if self.now < until {
                         Event::Connected
                     } else {
@@ -119,7 +130,7 @@ impl Stage {
                     };
                     self.probe.handle(&event, self.now);
                 }
-                Action::Send(bytes) => self.transcript.chunks.push((Side::Client, self.now, bytes)),
+                Action::Send(bytes) => self.write_down(Side::Client, &bytes),
                 Action::Wait(until) => {
                     assert!(self.now < until && until <= TIMEOUT, "waits until {until:?} at {:?}", self.now);
                     self.wait_until = until;
@@ -143,12 +154,18 @@ impl Stage {
             Op::Close | Op::Reset => {
                 self.release();
                 if !self.over {
-                    self.transcript.ended = true;
+                    if let Some(transcript) = &mut self.transcript {
+                        transcript.ended = true;
+                    }
                     self.probe.handle(if *op == Op::Close { &Event::Closed } else { &Event::Reset }, self.now);
                     self.pump();
                 }
             }
             _ => {
+                if matches!(op, Op::Long(size) if usize::from(*size) * 16 > self.bytes_left) {
+                    // As below, but without a mebibyte that nobody sees.
+                    return;
+                }
                 let wall = BEGAN_AT.saturating_add(self.now.as_secs().cast_signed());
                 let bytes = op.bytes(self.version, wall);
                 let Some(left) = self.bytes_left.checked_sub(bytes.len()) else { return };
@@ -184,7 +201,7 @@ impl Stage {
                 return;
             }
             let connections = self.connections;
-            self.transcript.chunks.push((Side::Gateway, self.now, piece.to_vec()));
+            self.write_down(Side::Gateway, piece);
             self.probe.handle(&Event::Bytes(piece), self.now);
             self.pump();
             if self.connections > connections {
@@ -194,13 +211,19 @@ impl Stage {
         }
     }
 
+    fn write_down(&mut self, side: Side, bytes: &[u8]) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.chunks.push((side, self.now, bytes.to_vec()));
+        }
+    }
+
     fn end(self, script: &Script) -> Run {
         let started_at = Timestamp::from_second(BEGAN_AT).unwrap_or_default();
         let api = self.probe.into_observation(self.now);
         let seen = Observation { started_at, container: ContainerSeen::NotChecked, api, hint: None, fault: None };
         Run {
             cause: judge(&seen, &Expectations::default()).cause,
-            missing: missing(&self.transcript, script.asks_broker, BEGAN_AT),
+            missing: missing(&self.transcript.unwrap_or_default(), script.asks_broker, BEGAN_AT),
             ended_after: self.now,
             connections: self.connections,
         }

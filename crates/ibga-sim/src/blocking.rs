@@ -173,11 +173,26 @@ struct Log {
     came: Condvar,
 }
 
+/// Events are numbered from 0, so that a number holds when old ones go.
 #[derive(Debug, Default)]
 struct Kept {
     events: VecDeque<Event>,
-    /// How many of them were passed over by those who wait.
-    passed: usize,
+    /// The number of the first one that is still here.
+    first: usize,
+    /// The number behind the one that the last wait found.
+    mark: usize,
+}
+
+impl Kept {
+    /// The first event from a number on, and its own number.
+    fn from(&self, number: usize) -> Option<(usize, &Event)> {
+        let number = number.max(self.first);
+        Some((number, self.events.get(number - self.first)?))
+    }
+
+    fn end(&self) -> usize {
+        self.first + self.events.len()
+    }
 }
 
 impl Log {
@@ -189,24 +204,37 @@ impl Log {
         let mut kept = self.lock();
         if kept.events.len() == EVENTS_MAX {
             kept.events.pop_front();
-            kept.passed = kept.passed.saturating_sub(1);
+            kept.first += 1;
         }
         kept.events.push_back(event);
         self.came.notify_all();
     }
 
+    /// Whoever waits is asked without the lock: the answer may lie in the events so far, or take its time.
     fn wait_for(&self, limit: Duration, fits: impl Fn(&Event) -> bool) -> Option<Event> {
         let watch = Stopwatch::start();
         let mut kept = self.lock();
+        let mut next = kept.mark;
+        // Once the time is up: where the events ended by then. Those that are there already are looked at with any limit.
+        let mut end = None;
         loop {
-            while let Some(event) = kept.events.get(kept.passed).cloned() {
-                kept.passed += 1;
-                if fits(&event) {
+            if end.is_none() && watch.elapsed() >= limit {
+                end = Some(kept.end());
+            }
+            if let Some((number, event)) = kept.from(next).filter(|(number, _)| end.is_none_or(|end| *number < end)) {
+                let event = event.clone();
+                drop(kept);
+                let found = fits(&event);
+                next = number + 1;
+                kept = self.lock();
+                if found {
+                    kept.mark = kept.mark.max(next);
                     return Some(event);
                 }
+            } else {
+                let rest = limit.checked_sub(watch.elapsed())?;
+                kept = self.came.wait_timeout(kept, rest).unwrap_or_else(PoisonError::into_inner).0;
             }
-            let rest = limit.checked_sub(watch.elapsed())?;
-            kept = self.came.wait_timeout(kept, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -227,5 +255,67 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
             Poll::Ready(value) => return value,
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn told(count: u64) -> Event {
+        Event { at: Duration::ZERO, gateway: 1, what: What::Missed { count } }
+    }
+
+    /// A log of events that are told apart by their count.
+    fn log(counts: std::ops::Range<u64>) -> Log {
+        let log = Log::default();
+        counts.for_each(|count| log.add(told(count)));
+        log
+    }
+
+    #[test]
+    fn a_wait_that_finds_nothing_passes_nothing_over() {
+        let log = log(0..3);
+        assert_eq!(log.wait_for(SOON, |event| *event == told(7)), None);
+        assert_eq!(log.wait_for(SOON, |event| *event == told(1)), Some(told(1)));
+        assert_eq!(log.wait_for(SOON, |event| *event == told(0)), None, "behind the one that was found");
+        assert_eq!(log.wait_for(Duration::ZERO, |_| true), Some(told(2)), "what is there needs no time");
+    }
+
+    #[test]
+    fn who_waits_may_look_at_the_events_and_wait_meanwhile() {
+        let log = log(0..2);
+        let found = log.wait_for(LIMIT, |_| log.lock().events.len() > 1 && log.wait_for(LIMIT, |_| true).is_some());
+        assert_eq!(found, Some(told(0)));
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_limit_however_many_events_come() {
+        let log = log(0..1);
+        let asked = AtomicUsize::new(0);
+        let found = log.wait_for(SOON, |_| {
+            log.add(told(1));
+            asked.fetch_add(1, Ordering::Relaxed);
+            thread::park_timeout(Duration::from_millis(1));
+            false
+        });
+        assert_eq!(found, None);
+        assert!(asked.load(Ordering::Relaxed) > 1);
+    }
+
+    #[test]
+    fn the_mark_stays_where_it_is_when_old_events_go() {
+        let most = u64::try_from(EVENTS_MAX).expect("a number");
+        let log = log(0..most);
+        assert_eq!(log.wait_for(SOON, |event| *event == told(5)), Some(told(5)));
+        (most..most + 3).for_each(|count| log.add(told(count)));
+        assert_eq!(log.wait_for(SOON, |_| true), Some(told(6)));
+        (0..10).for_each(|count| log.add(told(most + 3 + count)));
+        assert_eq!(log.wait_for(SOON, |_| true), Some(told(13)), "the oldest that is left");
     }
 }

@@ -18,10 +18,8 @@ use crate::timeline::Timeline;
 pub struct Config {
     /// Where clients connect; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What it does.
-    pub scenario: Scenario,
-    /// What it goes through; the first step takes the place of `scenario`.
-    pub timeline: Option<Timeline>,
+    /// What it goes through; a scenario or a scene alone is one step for ever.
+    pub timeline: Timeline,
     /// What makes the timeline go on.
     pub pace: Pace,
     /// What stands between the clients and the gateway's own port.
@@ -45,8 +43,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            scenario: Scenario::Ready,
-            timeline: None,
+            timeline: Scenario::Ready.into(),
             pace: Pace::default(),
             proxy: Proxy::None,
             server_version: 200,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ibga_core::account::AccountId;
 use ibga_core::clock::Stopwatch;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -39,6 +40,8 @@ pub enum What {
         address: SocketAddr,
         /// What the gateway does.
         scenario: Scenario,
+        /// Who is logged in.
+        accounts: Vec<AccountId>,
         /// What stands in front of it.
         proxy: Proxy,
     },
@@ -91,6 +94,8 @@ pub enum What {
     Switched {
         /// The new scenario.
         scenario: Scenario,
+        /// Who is logged in.
+        accounts: Vec<AccountId>,
         /// Which step of the timeline it is; `None` if somebody chose it by hand.
         position: Option<Position>,
     },
@@ -180,9 +185,10 @@ impl Serialize for Event {
         map.serialize_entry("at_ms", &u64::try_from(self.at.as_millis()).unwrap_or(u64::MAX))?;
         map.serialize_entry("gateway", &self.gateway)?;
         match &self.what {
-            What::Listening { address, scenario, proxy } => {
+            What::Listening { address, scenario, accounts, proxy } => {
                 map.serialize_entry("address", address)?;
                 map.serialize_entry("scenario", scenario.name())?;
+                map.serialize_entry("accounts", &masked(accounts))?;
                 map.serialize_entry("proxy", proxy.name())?;
             }
             What::Connected { connection, to, peer } => {
@@ -210,8 +216,9 @@ impl Serialize for Event {
                 map.serialize_entry("by", by)?;
                 map.serialize_entry("how", how)?;
             }
-            What::Switched { scenario, position } => {
+            What::Switched { scenario, accounts, position } => {
                 map.serialize_entry("scenario", scenario.name())?;
+                map.serialize_entry("accounts", &masked(accounts))?;
                 if let Some(Position { step, steps, round }) = position {
                     map.serialize_entry("step", step)?;
                     map.serialize_entry("steps", steps)?;
@@ -224,6 +231,11 @@ impl Serialize for Event {
         }
         map.end()
     }
+}
+
+/// Ids as they print.
+fn masked(accounts: &[AccountId]) -> Vec<String> {
+    accounts.iter().map(AccountId::to_string).collect()
 }
 
 /// Where the events of one gateway are told.
@@ -309,7 +321,7 @@ mod tests {
     use super::*;
 
     fn switched(scenario: Scenario) -> What {
-        What::Switched { scenario, position: None }
+        What::Switched { scenario, accounts: AccountId::parse_list("U7654321,DU1"), position: None }
     }
 
     #[test]
@@ -317,8 +329,13 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 4002));
         for (what, json) in [
             (
-                What::Listening { address, scenario: Scenario::Ready, proxy: Proxy::IbgaSocat },
-                r#"{"event":"listening","at_ms":7,"gateway":2,"address":"127.0.0.1:4002","scenario":"ready","proxy":"ibga_socat"}"#,
+                What::Listening {
+                    address,
+                    scenario: Scenario::Ready,
+                    accounts: AccountId::parse_list("DU1234567"),
+                    proxy: Proxy::IbgaSocat,
+                },
+                r#"{"event":"listening","at_ms":7,"gateway":2,"address":"127.0.0.1:4002","scenario":"ready","accounts":["DU***67"],"proxy":"ibga_socat"}"#,
             ),
             (
                 What::Connected { connection: 1, to: Place::Gateway, peer: address },
@@ -340,13 +357,17 @@ mod tests {
                 What::Closed { connection: 1, by: Party::Client, how: How::Reset },
                 r#"{"event":"closed","at_ms":7,"gateway":2,"connection":1,"by":"client","how":"reset"}"#,
             ),
-            (switched(Scenario::Ready), r#"{"event":"switched","at_ms":7,"gateway":2,"scenario":"ready"}"#),
+            (
+                switched(Scenario::Ready),
+                r#"{"event":"switched","at_ms":7,"gateway":2,"scenario":"ready","accounts":["U7***21","D***"]}"#,
+            ),
             (
                 What::Switched {
                     scenario: Scenario::Restart,
+                    accounts: Vec::new(),
                     position: Some(Position { step: 2, steps: 4, round: NonZeroU64::MIN }),
                 },
-                r#"{"event":"switched","at_ms":7,"gateway":2,"scenario":"restart","step":2,"steps":4,"round":1}"#,
+                r#"{"event":"switched","at_ms":7,"gateway":2,"scenario":"restart","accounts":[],"step":2,"steps":4,"round":1}"#,
             ),
             (What::TimelineEnded, r#"{"event":"timeline_ended","at_ms":7,"gateway":2}"#),
             (What::Fault { text: "x".into() }, r#"{"event":"fault","at_ms":7,"gateway":2,"text":"x"}"#),

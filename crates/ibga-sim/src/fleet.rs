@@ -15,6 +15,9 @@ pub const GATEWAYS_MAX: usize = 5_000;
 /// Open files that are kept for connections and everything else.
 const FILES_SPARE: u64 = 256;
 
+/// How many clients of each gateway at once are reckoned with.
+const CLIENTS_EACH: u64 = 4;
+
 /// How often another free port is tried, if one that is free at the first address is taken at a later one.
 const PORTS_TRIED_MAX: usize = 10;
 
@@ -30,28 +33,32 @@ impl Fleet {
     /// Gateways of the default account get one of their own each, counted up from it. Their timelines begin together, and all
     /// tell their events in one place.
     ///
-    /// Raises this process's limit of open files to its hard limit, if they need it.
+    /// Raises this process's limit of open files to what they need, within its hard limit.
     pub async fn start(config: Config, count: usize) -> Result<(Self, Events), StartError> {
         if !(1..=GATEWAYS_MAX).contains(&count) {
             return Err(StartError::Gateways(count));
         }
+        // Before anything is opened: whichever address is wrong, the text and the end are the same.
+        let addresses: Vec<IpAddr> =
+            (0..count).map(|index| nth_address(config.listen, index)).collect::<Result<_, _>>()?;
         allow_files(count, config.proxy)?;
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_start(&config, count).await {
+            match Self::try_start(&config, &addresses).await {
                 Err(StartError::AddressInUse(_)) if config.listen.port() == 0 && tries < PORTS_TRIED_MAX => {}
                 result => return result,
             }
         }
     }
 
-    async fn try_start(config: &Config, count: usize) -> Result<(Self, Events), StartError> {
+    async fn try_start(config: &Config, addresses: &[IpAddr]) -> Result<(Self, Events), StartError> {
+        let count = addresses.len();
         let (channel, events) = event::channel(count);
         let mut prepared: Vec<Prepared> = Vec::with_capacity(count);
-        for index in 0..count {
+        for (index, address) in addresses.iter().enumerate() {
             let port = prepared.first().map_or(config.listen.port(), |first| first.address().port());
-            let listen = SocketAddr::new(nth_address(config.listen, index)?, port);
+            let listen = SocketAddr::new(*address, port);
             let config = Config { listen, accounts: nth_accounts(&config.accounts, index), ..config.clone() };
             prepared.push(Prepared::new(config, index + 1, &channel).await?);
         }
@@ -107,22 +114,40 @@ fn nth_accounts(accounts: &[AccountId], index: usize) -> Vec<AccountId> {
 pub(crate) const DEFAULT_ACCOUNT: &str = "DU1234567";
 const DEFAULT_NUMBER: usize = 1_234_567;
 
-/// Sees to it that so many gateways may open their files: each holds its port and listens there, behind a proxy twice.
+/// Sees to it that so many gateways may open their files, and their clients come.
 fn allow_files(gateways: usize, proxy: Proxy) -> Result<(), StartError> {
-    let each = if proxy == Proxy::None { 2 } else { 4 };
-    let needed = u64::try_from(gateways).unwrap_or(u64::MAX).saturating_mul(each).saturating_add(FILES_SPARE);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // No limit is `None`.
-    if current.is_none_or(|limit| limit >= needed) {
-        return Ok(());
+    let files = Files::of(gateways, proxy);
+    let too_few = |limit: Option<u64>| match limit.filter(|limit| *limit < files.needed) {
+        Some(limit) => Err(StartError::TooManyFiles { gateways, needed: files.needed, limit }),
+        // Enough, or no limit.
+        None => Ok(()),
+    };
+    too_few(maximum)?;
+    let wanted = maximum.map_or(files.wanted, |limit| limit.min(files.wanted));
+    if current.is_some_and(|limit| limit < wanted)
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_err()
+    {
+        return too_few(current);
     }
-    match maximum {
-        Some(limit) if limit < needed => Err(StartError::TooManyFiles { gateways, needed, limit }),
-        _ => setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).map_err(|_| StartError::TooManyFiles {
-            gateways,
-            needed,
-            limit: current.unwrap_or_default(),
-        }),
+    Ok(())
+}
+
+/// How many open files gateways take.
+#[derive(Debug, PartialEq, Eq)]
+struct Files {
+    /// Each holds its port and listens there, behind a proxy twice.
+    needed: u64,
+    /// The same with some clients for each; one behind a proxy takes three.
+    wanted: u64,
+}
+
+impl Files {
+    fn of(gateways: usize, proxy: Proxy) -> Self {
+        let (ports, client) = if proxy == Proxy::None { (2, 1) } else { (4, 3) };
+        let all =
+            |each: u64| u64::try_from(gateways).unwrap_or(u64::MAX).saturating_mul(each).saturating_add(FILES_SPARE);
+        Self { needed: all(ports), wanted: all(ports + CLIENTS_EACH * client) }
     }
 }
 
@@ -158,5 +183,22 @@ mod tests {
         assert_eq!(DEFAULT_ACCOUNT, format!("DU{DEFAULT_NUMBER}"));
         assert_eq!(nth_accounts(&ids("DU1234567"), 33), ids("DU1234600"));
         assert_eq!(nth_accounts(&ids("U7654321,DU1"), 33), ids("U7654321,DU1"));
+    }
+
+    #[test]
+    fn no_more_files_than_are_needed() {
+        assert_eq!(Files::of(1, Proxy::None), Files { needed: 258, wanted: 262 });
+        assert_eq!(Files::of(2_000, Proxy::None), Files { needed: 4_256, wanted: 12_256 });
+        assert_eq!(Files::of(2_000, Proxy::Docker), Files { needed: 8_256, wanted: 32_256 });
+    }
+
+    #[tokio::test]
+    async fn where_only_one_can_be_none_is_opened() {
+        // No address of this machine, every address of it, and the last one of its own network.
+        for first in ["192.0.2.1:0", "0.0.0.0:0", "[::1]:0", "127.255.255.254:0"] {
+            let listen = first.parse().expect("an address");
+            let fault = Fleet::start(Config { listen, ..Config::default() }, 3).await.expect_err("refused");
+            assert!(matches!(fault, StartError::NotLoopback(address) if address == listen), "{fault}");
+        }
     }
 }

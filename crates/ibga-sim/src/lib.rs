@@ -27,7 +27,7 @@
 //! ```
 //! # use ibga_sim::{Config, Pace, Speed, blocking::Gateway};
 //! let timeline = "ready 20m, restart 2m, logged_out 5m, ready".parse()?;
-//! let config = Config { timeline: Some(timeline), pace: Pace::Timed(Speed::new(60.0)?), ..Config::default() };
+//! let config = Config { timeline, pace: Pace::Timed(Speed::new(60.0)?), ..Config::default() };
 //! let gateway = Gateway::start(config)?;
 //! gateway.next_step()?; // or at once
 //! assert_eq!(gateway.state().scenario.name(), "restart");
@@ -60,7 +60,7 @@ pub use event::{Answer, Event, Events, How, Party, Place, What};
 pub use fleet::{Fleet, GATEWAYS_MAX};
 pub use player::{Pace, Position, Speed, SpeedError};
 pub use scenario::{Scenario, UnknownScenario};
-pub use scene::{Scene, SceneError};
+pub use scene::{NotAnAccount, Scene, SceneError};
 pub use simulator::{NextError, Remote, Remotes, Simulator, State};
 pub use timeline::{AtEnd, Step, Timeline, TimelineError, TimelineFault};
 

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ibga_core::nearest::nearest;
+
+use crate::scene::shown;
+
 /// Makes the enum, the list, the names and the descriptions from one table, so that none can be forgotten.
 macro_rules! scenarios {
     ($($variant:ident $name:literal $description:literal)*) => {
@@ -115,12 +119,19 @@ impl fmt::Display for Scenario {
 
 /// No scenario has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no scenario is called `{name}`; did you mean `{nearest}`?")]
+#[error("no scenario is called `{name}`; {}", hint(*nearest))]
 pub struct UnknownScenario {
-    /// What was asked for.
+    /// What was asked for, masked if it looks like an account id.
     pub name: String,
-    /// The scenario with the nearest name.
-    pub nearest: Scenario,
+    /// The scenario that was likely meant.
+    pub nearest: Option<Scenario>,
+}
+
+fn hint(nearest: Option<Scenario>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "`ibga simulate --list` names all".into(),
+    }
 }
 
 impl FromStr for Scenario {
@@ -132,32 +143,12 @@ impl FromStr for Scenario {
         if let Some(scenario) = Self::ALL.iter().find(|scenario| scenario.name() == wanted) {
             return Ok(*scenario);
         }
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-        let short: String = wanted.chars().take(NAME_CHARS_MAX).collect();
-        let nearest = Self::ALL.iter().copied().min_by_key(|scenario| edits(&short, scenario.name()));
-        Err(UnknownScenario { name: shown, nearest: nearest.unwrap_or(Self::Ready) })
+        // A third of a name may be misspelt: what is further off was not meant.
+        let edits_max = ((wanted.chars().count() + 1) / 3).clamp(1, 3);
+        let nearest = nearest(&wanted, Self::ALL.iter().map(|scenario| scenario.name()), edits_max);
+        let nearest = nearest.and_then(|name| Self::ALL.iter().copied().find(|scenario| scenario.name() == name));
+        Err(UnknownScenario { name: shown(text), nearest })
     }
-}
-
-/// As much of a wrong name as is looked at and shown.
-const NAME_CHARS_MAX: usize = 60;
-
-/// How many characters must be added, taken away or changed to make one text of the other (Levenshtein).
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (taken, a) in from.chars().enumerate() {
-        let mut next = Vec::with_capacity(row.len());
-        let mut left = taken + 1;
-        next.push(left);
-        for (b, pair) in to.iter().zip(row.windows(2)) {
-            let (diagonal, above) = (pair.first().copied().unwrap_or(0), pair.last().copied().unwrap_or(0));
-            left = (above + 1).min(left + 1).min(diagonal + usize::from(a != *b));
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -194,14 +185,20 @@ mod tests {
             ("logedout", Scenario::LoggedOut),
             ("broker_link_don", Scenario::BrokerLinkDown),
             ("account_empty", Scenario::AccountsEmpty),
-            ("vcn", Scenario::Vnc),
+            ("raedy", Scenario::Ready),
+            ("vnx", Scenario::Vnc),
         ] {
             let fault = name.parse::<Scenario>().expect_err("not a scenario");
-            assert_eq!(fault, UnknownScenario { name: name.into(), nearest });
+            assert_eq!(fault, UnknownScenario { name: name.into(), nearest: Some(nearest) });
+        }
+        for name in ["", "help", "quit", "exit", "stop", "?", &"x".repeat(100_000)] {
+            let fault = name.parse::<Scenario>().expect_err("not a scenario");
+            assert_eq!(fault.nearest, None, "{name:.10}");
+            assert!(fault.to_string().ends_with("; `ibga simulate --list` names all"), "{name:.10}");
         }
         let fault = "redy".parse::<Scenario>().expect_err("not a scenario");
         assert_eq!(fault.to_string(), "no scenario is called `redy`; did you mean `ready`?");
-        assert!("x".repeat(100_000).parse::<Scenario>().is_err());
-        assert!("".parse::<Scenario>().is_err());
+        let fault = "U7654321".parse::<Scenario>().expect_err("not a scenario");
+        assert!(!fault.to_string().contains("7654321"), "{fault}");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ibga_core::account::AccountId;
+use ibga_core::log_hints::masked;
 
 use crate::scenario::{Scenario, UnknownScenario};
 
@@ -25,11 +26,16 @@ impl From<Scenario> for Scene {
 
 impl Scene {
     /// This scenario under the login of the accounts in the text, which are joined by `+`.
-    pub fn under(scenario: Scenario, accounts: &str) -> Result<Self, SceneError> {
+    pub fn under(scenario: Scenario, accounts: &str) -> Result<Self, NotAnAccount> {
         let accounts: Option<Vec<AccountId>> = accounts.split('+').map(AccountId::typed).collect();
-        Ok(Self { scenario, accounts: Some(accounts.ok_or(SceneError::Account)?) })
+        Ok(Self { scenario, accounts: Some(accounts.ok_or(NotAnAccount)?) })
     }
 }
+
+/// An account id has other characters, or there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an account id; write letters and digits, as in DU1234567, and a + between two")]
+pub struct NotAnAccount;
 
 /// What is wrong with a scene.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +43,9 @@ pub enum SceneError {
     /// No scenario has this name.
     #[error(transparent)]
     Scenario(#[from] UnknownScenario),
-    /// An account id has other characters.
-    #[error("not an account id; write letters and digits, as in DU1234567, and a + between two")]
-    Account,
+    /// No account id.
+    #[error(transparent)]
+    Account(#[from] NotAnAccount),
     /// Something else stands behind it.
     #[error("`{0}` is too much; write SCENARIO or SCENARIO as ACCOUNT")]
     TooMuch(String),
@@ -55,7 +61,7 @@ impl FromStr for Scene {
         let scene = match (words.next(), words.next()) {
             (None, _) => scenario.into(),
             (Some("as"), Some(accounts)) => Self::under(scenario, accounts)?,
-            (Some("as"), None) => return Err(SceneError::Account),
+            (Some("as"), None) => return Err(NotAnAccount.into()),
             (Some(other), _) => return Err(SceneError::TooMuch(shown(other))),
         };
         match words.next() {
@@ -65,10 +71,13 @@ impl FromStr for Scene {
     }
 }
 
-/// As much of a wrong text as a message repeats.
+/// As much of a wrong text as a message repeats: no account id, and not much of anything.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
+    let text: String = text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect();
+    masked(&text)
 }
+
+const SHOWN_CHARS_MAX: usize = 60;
 
 impl fmt::Display for Scene {
     /// Account ids are masked, so that this is for reading only.
@@ -104,6 +113,8 @@ mod tests {
             ("ready as DU1+", "not an account id"),
             ("ready for 3s", "`for` is too much"),
             ("ready as DU1 now", "`now` is too much"),
+            ("ready U7654321", "`***` is too much"),
+            ("U7654321", "no scenario is called `***`"),
         ] {
             let said = text.parse::<Scene>().expect_err(text).to_string();
             assert!(said.contains(fault), "{text}: {said}");

@@ -268,7 +268,7 @@ impl Prepared {
         };
         let own_port = inner.as_ref().map_or(outer.address(), Port::address).port();
         let shared = Arc::new(Shared::new(channel.teller(number), own_port));
-        let timeline = config.timeline.clone().unwrap_or_else(|| config.scenario.into());
+        let timeline = config.timeline.clone();
         let config = Arc::new(config);
         let current = change(&config, &timeline.step(0).scene);
         let (changes, _) = broadcast::channel(CHANGES_MAX);
@@ -288,7 +288,8 @@ impl Prepared {
         let (address, number, watch) = (host.outer.address(), teller.gateway(), teller.watch());
         let player = Player::begin(timeline, host.config.pace, teller.elapsed());
         let (change, proxy) = (host.current.clone(), host.config.proxy);
-        teller.tell(What::Listening { address, scenario: change.scenario, proxy });
+        let accounts = change.config.accounts.clone();
+        teller.tell(What::Listening { address, scenario: change.scenario, accounts, proxy });
         let standing = Standing { change, position: player.position(), due: player.due() };
         let standing = Arc::new(Mutex::new(standing));
         let (commands, inbox) = mpsc::channel(1);
@@ -388,7 +389,8 @@ impl Host {
         self.shared.forget_first();
         // Nobody listening means that no session is open.
         let _ = self.changes.send(self.current.clone());
-        self.shared.teller.tell(What::Switched { scenario: scene.scenario, position });
+        let accounts = self.current.config.accounts.clone();
+        self.shared.teller.tell(What::Switched { scenario: scene.scenario, accounts, position });
         Ok(())
     }
 

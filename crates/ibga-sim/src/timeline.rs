@@ -10,7 +10,7 @@ use ibga_core::account::AccountId;
 use jiff::SignedDuration;
 
 use crate::scenario::{Scenario, UnknownScenario};
-use crate::scene::{Scene, SceneError, shown};
+use crate::scene::{NotAnAccount, Scene, shown};
 
 /// The most steps of a timeline.
 pub(crate) const STEPS_MAX: usize = 1_000;
@@ -242,7 +242,7 @@ fn step(words: &[Word<'_>]) -> Result<Step, (usize, TimelineFault)> {
             continue;
         }
         let (column, accounts) = words.next().ok_or((column, TimelineFault::Account))?;
-        scene = Scene::under(scenario, accounts).map_err(|fault| (column, fault.into()))?;
+        scene = Scene::under(scenario, accounts).map_err(|NotAnAccount| (column, TimelineFault::Account))?;
     }
     let Some(&(column, _)) = time.first() else { return Ok(Step { scene, lasts: None }) };
     let time: Vec<&str> = time.into_iter().map(|(_, word)| word).collect();
@@ -254,15 +254,6 @@ fn lasts(text: &str) -> Result<Duration, TimelineFault> {
     let time: SignedDuration = text.parse().map_err(|_| TimelineFault::Time(shown(text)))?;
     let time = Duration::try_from(time).ok().filter(|time| (STEP_MIN..=STEP_MAX).contains(time));
     time.ok_or_else(|| TimelineFault::TimeOutOfRange(shown(text)))
-}
-
-impl From<SceneError> for TimelineFault {
-    fn from(fault: SceneError) -> Self {
-        match fault {
-            SceneError::Scenario(fault) => Self::Scenario(fault),
-            SceneError::Account | SceneError::TooMuch(_) => Self::Account,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -317,6 +308,8 @@ mod tests {
             ("ready as", "line 1, column 7: not an account id"),
             ("ready as DU-1 5s", "line 1, column 10: not an account id"),
             ("ready as DU1 as DU2", "line 1, column 14: `as DU2` is not a time"),
+            ("ready as DU1 as U1112223 5s", "line 1, column 14: `as *** 5s` is not a time"),
+            ("U1112223 5s", "line 1, column 1: no scenario is called `***`"),
             ("repeat", "line 1, column 1: `repeat` has no step before it"),
             ("ready 1s, repeat 3", "line 1, column 18: `repeat` is the end"),
             ("ready 1s, repeat\nready", "line 2, column 1: `repeat` is the end"),

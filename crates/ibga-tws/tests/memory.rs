@@ -11,8 +11,9 @@ use ibga_tws::ServerVersion;
 use ibga_tws::frame;
 use ibga_tws::hello::ServerHello;
 use ibga_tws::probe::{Action, Event, Probe, ProbePlan};
+use ibga_tws::proto::MessageWriter;
 use ibga_tws::reply::{ContractDetails, Reply};
-use ibga_tws::request::Contract;
+use ibga_tws::request::{Contract, Encoding, encode_message};
 
 const LIMIT_BYTES: u64 = 1024 * 1024;
 
@@ -167,14 +168,49 @@ fn floods(version: u32) -> Vec<(&'static str, From, Vec<u8>)> {
     ]
 }
 
+/// The same in protobuf, which holds messages within messages.
+fn protobuf_floods(version: u32) -> Vec<(&'static str, From, Vec<u8>)> {
+    let message =
+        |id, body: &mut MessageWriter| encode_message(ServerVersion(version), id, Encoding::Protobuf, &body.finish());
+    let writer = MessageWriter::default;
+    // Bytes that are no text take three times their room as text.
+    let texts = |numbers: &[u32], share: usize| {
+        let text = vec![0xFF; LONG / share];
+        numbers.iter().fold(writer(), |mut body, number| {
+            body.bytes(*number, &text);
+            body
+        })
+    };
+    let many = |room: usize| b"\x0a\0".repeat(room.min(FIELDS) / 2);
+    let details =
+        |contract: Vec<u8>, details: Vec<u8>| message(10, writer().int(1, 9001).bytes(2, contract).bytes(3, details));
+    let contract = [2, 3, 8, 10];
+    let hours = [12, 13, 14];
+    vec![
+        ("accounts", From::Hello, message(15, writer().bytes(1, b"U1,".repeat(LONG / 3)))),
+        ("accounts of no text", From::Hello, message(15, writer().bytes(1, b"\xff\xff\xff,".repeat(LONG / 4)))),
+        ("accounts, again and again", From::Questions, message(15, writer().bytes(1, b"U1,".repeat(LONG / 3)))),
+        ("a notice of no text", From::Questions, message(4, writer().int(3, 399).bytes(4, vec![0xFF; LONG]))),
+        ("details", From::Questions, details(Vec::new(), texts(&hours, 3).finish())),
+        ("a contract", From::Questions, details(texts(&contract, 4).finish(), Vec::new())),
+        ("both", From::Questions, details(texts(&contract, 7).finish(), texts(&hours, 7).finish())),
+        ("one text", From::Questions, details(texts(&[2], 1).finish(), Vec::new())),
+        ("many fields in both", From::Questions, details(many(LONG / 2), many(LONG / 2))),
+    ]
+}
+
+/// As many bytes of the smallest fields as one message may have.
+const FIELDS: usize = 2 * 1_024;
+
 #[test]
 fn no_peer_makes_the_probe_hold_more_than_a_mebibyte() {
-    for version in [178, 200, 213] {
-        for (name, from, flood) in floods(version) {
+    for version in [178, 200, 203, 213] {
+        let protobuf = if version > 200 { protobuf_floods(version) } else { Vec::new() };
+        for (name, from, flood) in floods(version).into_iter().chain(protobuf) {
             for read_bytes in [READ_BYTES, 1_000, 7, 1024 * 1024] {
                 let held = allocation_counter::measure(|| play(version, from, read_bytes, &flood));
-                if version == 178 && read_bytes == READ_BYTES {
-                    println!("{:>8} bytes at most: {name}", held.bytes_max);
+                if read_bytes == READ_BYTES && [178, 213].contains(&version) {
+                    println!("{:>8} bytes at most: {name} at {version}", held.bytes_max);
                 }
                 assert!(held.bytes_max <= LIMIT_BYTES, "{name} at {version}, {read_bytes} at once: {held:?}");
                 assert_eq!(held.bytes_current, 0, "{name}: something stays");

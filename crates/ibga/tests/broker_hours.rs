@@ -15,8 +15,10 @@ const DIALECTS: [u32; 3] = [200, 205, 222];
 
 /// A desk whose gateway was checked at an instant, with a contract to ask about.
 fn checked(scenario: Scenario, version: u32, instant: &str, settings: &str) -> (Desk, Gateway) {
-    let (desk, gateway) =
-        (Desk::new(), gateway_at(instant, Config { scenario, server_version: version, ..Config::default() }));
+    let (desk, gateway) = (
+        Desk::new(),
+        gateway_at(instant, Config { timeline: scenario.into(), server_version: version, ..Config::default() }),
+    );
     desk.write("ibga.toml", &format!("port = {}\napi_version_max = 300\n{settings}", gateway.address.port()));
     let ran = run_at(&desk, instant, &["check"]);
     assert_eq!(ran.code, Some(0), "{scenario} {version}: {ran:?}");

@@ -137,7 +137,7 @@ async fn look_from_rust(gateway: SocketAddr, limit: Duration) -> Value {
 
 fn config(scenario: Scenario, server_version: u32) -> Config {
     Config {
-        scenario,
+        timeline: scenario.into(),
         server_version,
         accounts: AccountId::parse_list("DU1234567,DU7654321"),
         clock_offset: AHEAD,

@@ -65,7 +65,7 @@ fn a_gateway_that_is_not_ready_comes_with_its_remedy() {
     let paper = Gateway::playing(Scenario::Ready);
     let (_, findings) = doctor(&desk, &paper, &["--expect-mode", "live"]);
     assert!(told(&findings, "gateway").contains("log the gateway in with the user that was expected"), "{findings:?}");
-    let ahead = Config { scenario: Scenario::ClockSkewed, ..Config::default() };
+    let ahead = Config { timeline: Scenario::ClockSkewed.into(), ..Config::default() };
     let (_, findings) = doctor(&desk, &Gateway::start(ahead), &[]);
     assert!(told(&findings, "clock").starts_with("faulty: "), "{findings:?}");
 }

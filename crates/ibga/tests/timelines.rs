@@ -108,15 +108,7 @@ fn the_command_line_takes_a_timeline_and_a_repeated_one_goes_round() {
 }
 
 #[test]
-fn ready_after_is_a_short_timeline() {
-    let desk = Desk::new();
-    let mut simulation = Simulation::start(&desk, &["--scenario", "logged_out", "--ready-after", "50ms"]);
-    assert_eq!(simulation.next()["scenario"], "logged_out");
-    assert_eq!(simulation.event("switched")["scenario"], "ready");
-}
-
-#[test]
-fn requests_move_the_gateway_and_tell_what_it_does() {
+fn real_curl_requests_move_the_gateway_and_tell_what_it_does() {
     let desk = Desk::new();
     let timeline = "ready 1h, restart, api_silent as U7654321";
     let mut simulation = Simulation::start(&desk, &["--scenario", timeline, "--control", "0"]);
@@ -143,6 +135,8 @@ fn requests_move_the_gateway_and_tell_what_it_does() {
     let (code, answer) = post(control, "/next");
     assert_eq!((code, answer["error"].as_str().map(|text| text.contains("no step follows"))), (409, Some(true)));
     assert_eq!(post(control, "/scenario/ready?as=U1234567+DU7654321").0, 200);
+    simulation.event("switched");
+    assert_eq!(simulation.event("switched")["accounts"], serde_json::json!(["U1***67", "DU***21"]), "masked");
     let check = desk.check(gateway, &["--json"]).json();
     assert_eq!(check["accounts"], serde_json::json!(["U1234567", "DU7654321"]));
     let (_, scenarios) = curl(&[], control, "/scenarios");
@@ -150,7 +144,7 @@ fn requests_move_the_gateway_and_tell_what_it_does() {
 }
 
 #[test]
-fn requests_that_cannot_be_met_say_why_and_change_nothing() {
+fn real_curl_requests_that_cannot_be_met_say_why_and_change_nothing() {
     let desk = Desk::new();
     let mut simulation = Simulation::start(&desk, &["--scenario", "ready 1h, restart", "--control", "localhost:0"]);
     let control = simulation.address("control");
@@ -178,7 +172,7 @@ fn requests_that_cannot_be_met_say_why_and_change_nothing() {
 }
 
 #[test]
-fn idle_connections_to_the_control_port_are_ended_and_starve_nobody() {
+fn real_curl_idle_connections_to_the_control_port_are_ended_and_starve_nobody() {
     let desk = Desk::new();
     let mut simulation = Simulation::start(&desk, &["--control", "0"]);
     let control = simulation.address("control");
@@ -190,7 +184,7 @@ fn idle_connections_to_the_control_port_are_ended_and_starve_nobody() {
 }
 
 #[test]
-fn many_gateways_are_moved_together_or_one_by_one() {
+fn real_curl_many_gateways_are_moved_together_or_one_by_one() {
     let desk = Desk::new();
     let arguments = ["--gateways", "3", "--scenario", "ready, restart, ready", "--control", "0"];
     let mut simulation = Simulation::start(&desk, &arguments);
@@ -212,7 +206,7 @@ fn many_gateways_are_moved_together_or_one_by_one() {
 }
 
 #[test]
-fn thousands_of_gateways_in_one_process() {
+fn real_curl_thousands_of_gateways_in_one_process() {
     // As many as two thousand, if this machine's hard limit of open files allows.
     let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     let count = usize::try_from((files.saturating_sub(256) / 2).min(2_000)).expect("a number");
@@ -245,7 +239,7 @@ fn too_many_for_the_limit_of_open_files_is_told() {
 }
 
 #[test]
-fn whoever_reads_no_events_holds_up_no_gateway() {
+fn real_curl_whoever_reads_no_events_holds_up_no_gateway() {
     let desk = Desk::new();
     let mut simulation = Simulation::start(&desk, &["--control", "0"]);
     let control = simulation.address("control");
@@ -264,7 +258,7 @@ fn whoever_reads_no_events_holds_up_no_gateway() {
 }
 
 #[test]
-fn a_command_is_told_where_everything_is_and_events_go_to_a_file() {
+fn real_curl_a_command_is_told_where_everything_is_and_events_go_to_a_file() {
     let desk = Desk::new();
     let script = "echo $IBKR_HOST:$IBKR_PORT; echo $SIMULATED_GATEWAYS; \
                   curl -sS --noproxy '*' -o state.json -X POST $SIMULATED_CONTROL/next";
@@ -297,6 +291,24 @@ fn a_command_is_told_where_everything_is_and_events_go_to_a_file() {
 }
 
 #[test]
+fn the_events_overwrite_no_timeline() {
+    let desk = Desk::new();
+    let text = "ready 5s, restart\n";
+    desk.write("night", text);
+    std::os::unix::fs::symlink("night", desk.path("by-symlink")).expect("a link");
+    std::fs::hard_link(desk.path("night"), desk.path("by-hard-link")).expect("a link");
+    for events in ["night", "./night", "by-symlink", "by-hard-link"] {
+        let ran = desk.run(&["simulate", "--port", "0", "--timeline", "night", "--events", events, "--", "true"]);
+        let told = "the events would overwrite the timeline night; give --events another file";
+        assert_eq!((ran.code, ran.err.contains(told)), (Some(2), true), "{events}: {}", ran.err);
+        let kept = std::fs::File::open(desk.path("night")).and_then(std::io::read_to_string).expect("a file");
+        assert_eq!(kept, text, "{events}");
+    }
+    let ran = desk.run(&["simulate", "--port", "0", "--timeline", "night", "--events", "other", "--", "true"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn arguments_that_make_no_sense_are_refused_before_anything_is_opened() {
     let desk = Desk::new();
     desk.write("bad", "ready 5s\n  redy 3s\n");
@@ -308,7 +320,6 @@ fn arguments_that_make_no_sense_are_refused_before_anything_is_opened() {
         (&["--timeline", "/dev/zero"], 2, "more than 64 KiB"),
         (&["--timeline", "bad", "--scenario", "ready"], 2, "cannot be used with"),
         (&["--scenario", "ready 5s, restart 5"], 2, "line 1, column 19: `5` is not a time"),
-        (&["--scenario", "ready 5s, restart", "--ready-after", "5s"], 2, "--ready-after goes with a single scenario"),
         (&["--scenario", "ready, restart"], 2, "step 1 of the timeline has no time, and nobody can go on"),
         (&["--scenario", "ready 5s, restart", "--step"], 2, "--step without anybody to go on"),
         (&["--speed", "60"], 2, "--speed and --step go with a timeline"),
@@ -384,15 +395,23 @@ fn a_person_at_the_terminal_moves_the_gateway() {
     let seen = terminal.until("\"listening\"");
     assert!(seen.contains("Enter goes on to the next step"), "{seen}");
     terminal.types("\n");
-    terminal.until(r#""scenario":"restart","step":2,"steps":3"#);
+    terminal.until(r#""scenario":"restart","accounts":["DU***67"],"step":2,"steps":3"#);
     terminal.types("ready as U7654321\n");
-    let seen = terminal.until(r#""scenario":"ready"}"#);
+    let seen = terminal.until(r#""scenario":"ready","accounts":["U7***21"]}"#);
     assert!(!seen.contains("\"step\""), "{seen}");
     terminal.types("redy\n");
     terminal.until("did you mean `ready`?");
+    terminal.until("Enter goes on to the next step");
+    terminal.types("help\n");
+    terminal.until("no scenario is called `help`; `ibga simulate --list` names all");
+    terminal.until("Enter goes on to the next step");
     // Two lines at once are two orders.
     terminal.types("\n\n");
-    terminal.until_all(&[r#""scenario":"wedged","step":3"#, "timeline_ended", "no step follows"]);
+    terminal.until_all(&[
+        r#""scenario":"wedged","accounts":["DU***67"],"step":3"#,
+        "timeline_ended",
+        "no step follows",
+    ]);
     terminal.types("\u{3}");
     terminal.until("it ended with 0");
 }
@@ -401,8 +420,8 @@ fn a_person_at_the_terminal_moves_the_gateway() {
 fn in_the_background_the_terminal_is_left_to_others() {
     let desk = Desk::new();
     let script = format!(
-        "set -m; {} simulate --port 0 >events & \
-         until grep -q listening events; do :; done; echo ask; read -r line; echo got $line; jobs; kill %1; wait; echo done",
+        "set -m; mkfifo events; {} simulate --port 0 >events & \
+         read -r listening <events; echo ask; read -r line; echo got $line; jobs; kill %1; wait; echo done",
         env!("CARGO_BIN_EXE_ibga")
     );
     let mut terminal = Terminal::open(&desk, &format!("bash -c '{script}'"));
@@ -411,4 +430,26 @@ fn in_the_background_the_terminal_is_left_to_others() {
     terminal.until("got hello");
     terminal.until("Running");
     terminal.until("done");
+}
+
+#[test]
+fn ctrl_c_at_the_terminal_reaches_a_command_once_and_leaves_it_the_choice() {
+    let desk = Desk::new();
+    let agent = "n=0; trap 'n=$((n + 1)); echo told $n' INT; echo started\n\
+                 until read -r line && [ \"$line\" = go ]; do echo heard $line; done; echo went on after $n; exit 7\n";
+    desk.write("agent.sh", agent);
+    let binary = env!("CARGO_BIN_EXE_ibga");
+    let typed = format!("trap : INT; {binary} simulate --port 0 -- sh agent.sh; echo it ended with $?");
+    let mut terminal = Terminal::open(&desk, &typed);
+    terminal.until("started");
+    // Were they passed on as well, the second one would kill the command.
+    for number in 1..=5 {
+        terminal.types("\u{3}");
+        terminal.until(&format!("told {number}"));
+        terminal.types(&format!("word-{number}\n"));
+        terminal.until(&format!("heard word-{number}"));
+    }
+    terminal.types("go\n");
+    terminal.until("went on after 5");
+    terminal.until("it ended with 7");
 }

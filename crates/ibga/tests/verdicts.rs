@@ -92,7 +92,7 @@ struct Case {
 
 impl Case {
     fn of(scenario: Scenario) -> Self {
-        Self::new(Config { scenario, ..Config::default() }, expected(scenario))
+        Self::new(Config { timeline: scenario.into(), ..Config::default() }, expected(scenario))
     }
 
     fn new(config: Config, cause: Cause) -> Self {
@@ -101,7 +101,8 @@ impl Case {
 
     /// Plays it with the binary and says what came out, or what differs.
     fn play(self) -> Result<String, String> {
-        let what = format!("{} {} {:?}", self.config.scenario, self.config.server_version, self.arguments);
+        let scenes: Vec<String> = self.config.timeline.steps().map(|step| step.scene.to_string()).collect();
+        let what = format!("{} {} {:?}", scenes.join(", "), self.config.server_version, self.arguments);
         let (desk, gateway) = (Desk::new(), Gateway::start(self.config));
         let port = gateway.address.port().to_string();
         let timeout = format!("{}s", TIMEOUT.as_secs());
@@ -174,7 +175,7 @@ fn what_is_expected_of_the_login() {
         arguments: arguments.to_vec(),
         ..Case::new(config, cause)
     };
-    let farm = Config { scenario: Scenario::DataFarmDown, ..Config::default() };
+    let farm = Config { timeline: Scenario::DataFarmDown.into(), ..Config::default() };
     play_all([
         with(accounts("DU1,DU2"), &["--expect-account", "DU2222222"], Cause::WrongAccount),
         with(
@@ -185,9 +186,13 @@ fn what_is_expected_of_the_login() {
         with(accounts("U1111111"), &["--expect-mode", "paper"], Cause::WrongMode),
         with(accounts("U1111111,DU2222222"), &["--expect-mode", "live"], Cause::WrongMode),
         with(accounts("F1111111,U2222222"), &["--expect-mode", "live"], Cause::Ready),
-        with(Config { scenario: Scenario::ReadOnlyApi, ..Config::default() }, &["--allow-read-only"], Cause::Ready),
         with(
-            Config { scenario: Scenario::BrokerSilent, ..Config::default() },
+            Config { timeline: Scenario::ReadOnlyApi.into(), ..Config::default() },
+            &["--allow-read-only"],
+            Cause::Ready,
+        ),
+        with(
+            Config { timeline: Scenario::BrokerSilent.into(), ..Config::default() },
             &["--broker-probe", "off"],
             Cause::Ready,
         ),
@@ -198,8 +203,12 @@ fn what_is_expected_of_the_login() {
 #[test]
 fn proxies_before_a_closed_port() {
     let closed = |proxy, ready_after: Option<Duration>| {
-        let timeline = ready_after.map(|after| Timeline::from(Scenario::LoggedOut).after(after, Scenario::Ready));
-        Config { scenario: Scenario::LoggedOut, timeline, proxy, ..Config::default() }
+        let closed = Timeline::from(Scenario::LoggedOut);
+        let timeline = match ready_after {
+            Some(after) => closed.after(after, Scenario::Ready),
+            None => closed,
+        };
+        Config { timeline, proxy, ..Config::default() }
     };
     play_all([
         Case::new(closed(Proxy::IbgaSocat, None), Cause::ApiSilent),

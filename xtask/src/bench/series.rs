@@ -28,18 +28,6 @@ pub(super) enum Source {
     Call(&'static str),
 }
 
-impl PartialEq for Source {
-    /// Functions cannot be compared; nobody asks whether two processes are the same.
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Python(one), Self::Python(other))
-            | (Self::PythonTold(one), Self::PythonTold(other))
-            | (Self::Call(one), Self::Call(other)) => one == other,
-            _ => false,
-        }
-    }
-}
-
 impl Series {
     pub(super) fn is_process(&self) -> bool {
         !matches!(self.source, Source::Call(_))

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -30,6 +31,9 @@ impl Stage {
         let folder = target.join("bench");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|fault| format!("cannot make {}: {fault}", folder.display()))?;
+        // The first place that is looked at, so that no settings of this machine's count.
+        let settings = File::options().write(true).create_new(true).mode(0o600).open(folder.join("ibga.toml"));
+        settings.map_err(|fault| format!("cannot write into {}: {fault}", folder.display()))?;
         let binaries = target.join("release");
         let gateway = Gateway::start(&binaries.join("ibga"))?;
         let stage = Self { binaries, folder, python, gateway };
@@ -46,7 +50,8 @@ impl Stage {
                 command.env(name, value);
             }
         }
-        command.env("HOME", &self.folder).env("IBGA_STATUS_FILE", self.folder.join("status.json"));
+        command.env("HOME", &self.folder).env("IBKR_HOST", "127.0.0.1");
+        command.env("IBGA_STATUS_FILE", self.folder.join("status.json"));
         command
     }
 
@@ -132,7 +137,6 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.gateway.stop();
         let _ = std::fs::remove_dir_all(&self.folder);
-        let _ = std::fs::remove_file(format!("/tmp/ibga-127.0.0.1-{}.lock", self.gateway.port));
     }
 }
 

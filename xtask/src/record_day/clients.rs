@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
-use ibga_sim::{Config, Scenario};
+use ibga_sim::Config;
 use jiff::{SignedDuration, Timestamp};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -46,7 +46,7 @@ pub(super) async fn record() -> Result<Vec<(String, String)>, Fault> {
 
 async fn session(client: &str, folder: &str, script: &str, version: u32) -> Result<String, Fault> {
     let accounts = AccountId::parse_list("DU1234567,DU7654321");
-    let config = Config { scenario: Scenario::Ready, server_version: version, accounts, ..Config::default() };
+    let config = Config { server_version: version, accounts, ..Config::default() };
     let at: Timestamp = MOMENT.parse::<jiff::Zoned>()?.timestamp();
     let gateway = gateway(config, at, SignedDuration::ZERO).await?;
     let tap = Tap::start(gateway.address()).await?;

@@ -36,9 +36,13 @@ impl Moment {
         Ok(self.at.parse::<DateTime>()?.to_zoned(TimeZone::get(ZONE)?)?.timestamp())
     }
 
-    /// What the gateway does while it is recorded, if that is more than one thing.
-    pub(super) fn timeline(&self) -> Option<Timeline> {
-        self.ready_after.map(|lasts| Timeline::from(self.scenario).after(lasts, Scenario::Ready))
+    /// What the gateway does while it is recorded.
+    pub(super) fn timeline(&self) -> Timeline {
+        let timeline = Timeline::from(self.scenario);
+        match self.ready_after {
+            Some(lasts) => timeline.after(lasts, Scenario::Ready),
+            None => timeline,
+        }
     }
 
     /// In the order of the day.

@@ -21,7 +21,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const SILENCE: Duration = Duration::from_millis(150);
 
 pub(crate) async fn start(scenario: Scenario) -> Simulator {
-    start_with(Config { scenario, ..Config::default() }).await
+    start_with(Config { timeline: scenario.into(), ..Config::default() }).await
 }
 
 pub(crate) async fn start_with(config: Config) -> Simulator {

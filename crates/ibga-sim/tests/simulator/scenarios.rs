@@ -181,7 +181,7 @@ async fn the_probe_sees_every_scenario() {
     let covered: Vec<Scenario> = SEEN.iter().map(|(scenario, _)| *scenario).collect();
     assert_eq!(covered, Scenario::ALL);
     check(SEEN.iter().map(|(scenario, expected)| {
-        let config = Config { scenario: *scenario, ..Config::default() };
+        let config = Config { timeline: (*scenario).into(), ..Config::default() };
         (scenario.to_string(), config, (*expected).to_owned())
     }))
     .await;
@@ -206,7 +206,7 @@ async fn what_each_proxy_makes_of_the_gateways_port() {
         (Proxy::Docker, Scenario::ClientIdInUse, "v200, 3 refused, ids in use"),
     ];
     check(cases.into_iter().map(|(proxy, scenario, expected)| {
-        let config = Config { scenario, proxy, ..Config::default() };
+        let config = Config { timeline: scenario.into(), proxy, ..Config::default() };
         (format!("{proxy} {scenario}"), config, expected.to_owned())
     }))
     .await;
@@ -214,7 +214,7 @@ async fn what_each_proxy_makes_of_the_gateways_port() {
 
 #[tokio::test]
 async fn ibgas_proxy_delivers_a_waiting_hello_when_the_port_opens() {
-    let config = Config { scenario: Scenario::LoggedOut, proxy: Proxy::IbgaSocat, ..Config::default() };
+    let config = Config { timeline: Scenario::LoggedOut.into(), proxy: Proxy::IbgaSocat, ..Config::default() };
     let simulator = start_with(config).await;
     let mut client = Client::connect(&simulator).await;
     client.say_hello(200).await;
@@ -226,7 +226,7 @@ async fn ibgas_proxy_delivers_a_waiting_hello_when_the_port_opens() {
 
 #[tokio::test]
 async fn ibgas_proxy_delivers_clients_that_have_given_up() {
-    let config = Config { scenario: Scenario::LoggedOut, proxy: Proxy::IbgaSocat, ..Config::default() };
+    let config = Config { timeline: Scenario::LoggedOut.into(), proxy: Proxy::IbgaSocat, ..Config::default() };
     let mut simulator = start_with(config).await;
     for _ in 0..3 {
         Client::connect(&simulator).await.say_hello(200).await;
@@ -260,7 +260,7 @@ async fn a_restart_closes_and_resets_in_turn() {
 async fn the_configured_clock_replaces_the_scripted_one() {
     for (scenario, offset) in [(Scenario::ClockSkewed, -45), (Scenario::Ready, 3_600)] {
         let clock_offset = jiff::SignedDuration::from_secs(offset);
-        let seen = probe(Config { scenario, clock_offset, ..Config::default() }).await;
+        let seen = probe(Config { timeline: scenario.into(), clock_offset, ..Config::default() }).await;
         let told = seen.clock.expect("a clock").epoch_seconds;
         let ahead = told - ibga_core::clock::now().as_second();
         assert!((offset - 10..=offset + 1).contains(&ahead), "{scenario}: {ahead} s");
@@ -273,7 +273,10 @@ async fn listening_is_the_first_event_of_every_scenario() {
         let mut simulator = start(*scenario).await;
         let first = next_event(&mut simulator).await;
         let address = simulator.address();
-        assert_eq!(first.what, What::Listening { address, scenario: *scenario, proxy: Proxy::None });
+        assert_eq!(
+            first.what,
+            What::Listening { address, scenario: *scenario, accounts: Config::default().accounts, proxy: Proxy::None }
+        );
         tokio::time::timeout(LIMIT, simulator.stop()).await.expect("stops in time");
     }
 }

@@ -108,7 +108,12 @@ async fn events_tell_a_session_in_order() {
     let (address, connection) = (simulator.address(), 1);
     let request = |id, name, answer| What::Request { connection, id, name, answer };
     for expected in [
-        What::Listening { address, scenario: Scenario::Ready, proxy: ibga_sim::Proxy::None },
+        What::Listening {
+            address,
+            scenario: Scenario::Ready,
+            accounts: Config::default().accounts,
+            proxy: ibga_sim::Proxy::None,
+        },
         What::Connected { connection, to: Place::Gateway, peer },
         What::Hello { connection, min: 100, max: 178 },
         What::StartApi { connection, client_id: 42 },
@@ -286,7 +291,7 @@ async fn a_half_open_session_answers_nothing_and_never_ends_by_itself() {
 #[tokio::test]
 async fn ready_comes_after_the_configured_time() {
     let timeline = Timeline::from(Scenario::LoggedOut).after(Duration::from_millis(50), Scenario::Ready);
-    let mut simulator = start_with(Config { timeline: Some(timeline), ..Config::default() }).await;
+    let mut simulator = start_with(Config { timeline, ..Config::default() }).await;
     let event = event(&mut simulator, |what| matches!(what, What::Switched { scenario: Scenario::Ready, .. })).await;
     assert!(event.at >= Duration::from_millis(50));
     Client::opened(&simulator, 200, 5).await;
@@ -317,7 +322,8 @@ async fn the_hello_carries_the_configured_zone() {
         (Scenario::NoZone, "UTC", b""),
     ];
     for (scenario, zone, tail) in cases {
-        let simulator = start_with(Config { scenario, time_zone: zone.into(), ..Config::default() }).await;
+        let simulator =
+            start_with(Config { timeline: scenario.into(), time_zone: zone.into(), ..Config::default() }).await;
         let mut client = Client::connect(&simulator).await;
         client.say_hello(200).await;
         let time = client.hear_hello().await;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::client::{Client, LIMIT, event, next_event, start_with};
 
 fn playing(text: &str, pace: Pace) -> Config {
-    Config { timeline: Some(text.parse().expect(text)), pace, ..Config::default() }
+    Config { timeline: text.parse().expect(text), pace, ..Config::default() }
 }
 
 fn fast(times: f64) -> Pace {
@@ -25,10 +25,10 @@ fn fast(times: f64) -> Pace {
 /// A change of scenario, as `number of the step/steps in round: scenario`, or the end.
 fn told(event: &Event) -> Option<String> {
     match &event.what {
-        What::Switched { scenario, position: Some(at) } => {
+        What::Switched { scenario, position: Some(at), .. } => {
             Some(format!("{}/{} in {}: {scenario}", at.step, at.steps, at.round))
         }
-        What::Switched { scenario, position: None } => Some(scenario.to_string()),
+        What::Switched { scenario, position: None, .. } => Some(scenario.to_string()),
         What::TimelineEnded => Some("end".into()),
         _ => None,
     }
@@ -162,7 +162,7 @@ async fn a_fleet_that_cannot_be_says_why() {
 #[test]
 fn the_blocking_gateway_needs_no_runtime_and_ends_with_its_handle() {
     let timeline = Timeline::from(Scenario::LoggedOut).after(Duration::from_millis(20), Scenario::Ready);
-    let gateway = blocking::Gateway::start(Config { timeline: Some(timeline), ..Config::default() }).expect("starts");
+    let gateway = blocking::Gateway::start(Config { timeline, ..Config::default() }).expect("starts");
     let ready = |what: &What| matches!(what, What::Switched { scenario: Scenario::Ready, .. });
     assert!(gateway.wait_for(LIMIT, ready).is_some());
     assert!(gateway.wait_for(Duration::ZERO, ready).is_none(), "each is found once");

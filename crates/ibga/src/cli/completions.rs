@@ -11,8 +11,11 @@ use crate::output;
 
 const AFTER_HELP: &str = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions
   ibga completions bash > ~/.local/share/bash-completion/completions/ibga
+  mkdir -p ~/.zfunc
   ibga completions zsh > ~/.zfunc/_ibga      with `fpath+=~/.zfunc` before compinit in ~/.zshrc
+  mkdir -p ~/.config/fish/completions
   ibga completions fish > ~/.config/fish/completions/ibga.fish
 
 Shells that start after that complete commands, options, files and the words that an option takes.

@@ -18,8 +18,8 @@ const INDENT: usize = 23;
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga doctor                        as the user, and in the folder, in which `ibga check` will run
-  ibga doctor --reader trader        may the agent's user read the status file, and will it believe it?
+  ibga doctor                    as the user, and in the folder, in which `ibga check` will run
+  ibga doctor --reader trader    can the agent's user read the status file, and will it believe it?
   ibga doctor --json | jq '.findings[] | select(.outcome == \"faulty\")'
 
 The gateway is probed as by `ibga check`, but no status file is written: whatever it has to write to find out, it removes.

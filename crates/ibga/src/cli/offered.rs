@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 use ibga_core::calendar::Exchange;
-use ibga_sim::{Proxy, Scenario, Timeline};
+use ibga_sim::{Proxy, Scenario};
 
 use crate::settings::STOCK_CONNECT;
 
@@ -70,13 +70,10 @@ pub(super) fn exchanges() -> Text {
     })
 }
 
-pub(super) fn timelines() -> impl TypedValueParser<Value = Timeline> {
-    Offering {
-        parser: |text: &str| Timeline::from_str(text),
-        words: || {
-            Scenario::ALL.iter().map(|scenario| PossibleValue::new(scenario.name()).help(scenario.describe())).collect()
-        },
-    }
+pub(super) fn timelines() -> Text {
+    text(|| {
+        Scenario::ALL.iter().map(|scenario| PossibleValue::new(scenario.name()).help(scenario.describe())).collect()
+    })
 }
 
 pub(super) fn proxies() -> impl TypedValueParser<Value = Proxy> {

@@ -21,7 +21,7 @@ Examples:
   ibga run -- ./agent.py --symbol 700                  start it if the status file says go
   ibga run --refresh-status -- ./agent.py              probe first, in the same process
   ibga run --expect-mode paper --force -- ./agent.py   never live, at any hour
-  ibga run --window 09:30-09:45 -- ./agent.py          for a scheduler: starts nothing at other hours or on holidays
+  ibga run --window 09:30-09:45 -- ./agent.py          for a scheduler: at no other time
 
 On a go this process becomes the command: signals, standard input, terminal and exit code are its own. It finds \
 IBGA_STATUS_FILE, IBGA_GATEWAY, IBGA_ACCOUNTS (commas between) and IBGA_MODE in its environment.

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,7 +30,7 @@ Examples:
   ibga simulate --scenario api_silent -- ibga check          a gateway for as long as a command runs
   ibga simulate --scenario 'ready 30s, broker_link_down 20s, restart 10s, ready'
   ibga simulate --timeline night.timeline --speed 60 --events night.jsonl -- ./agent
-  ibga simulate --port 4000 --scenario logged_out --proxy ibga_socat --ready-after 30s
+  ibga simulate --port 4000 --scenario 'logged_out 30s, ready' --proxy ibga_socat
   ibga simulate --control 4900 &                             then, whenever you like:
   curl -X POST localhost:4900/scenario/broker_link_down
   ibga simulate --gateways 50                                127.0.0.1, 127.0.0.2, … at port 4002
@@ -43,8 +44,9 @@ POST /next and POST /scenario/NAME, for one of many gateways POST /gateways/2/ne
 chosen by name stays until somebody goes on.
 
 One JSON object per event goes to standard output; the first, `listening`, before any client can come.
-It runs until it is interrupted. With a command it runs for as long as that does, leaves standard output and the terminal to it and \
-ends with its exit code. The command finds IBKR_HOST and IBKR_PORT in its environment, all gateways in SIMULATED_GATEWAYS, the \
+It runs until it is interrupted, whether anybody still reads the events or not. With a command it runs for as long as that does, \
+leaves standard output and the terminal to it and ends with its exit code; SIGINT, SIGTERM and SIGHUP are passed on to the command, \
+and whatever is still there 5 seconds later, or at a second signal, is killed. The command finds IBKR_HOST and IBKR_PORT in its environment, all gateways in SIMULATED_GATEWAYS, the \
 control port in SIMULATED_CONTROL, and an IBGA_STATUS_FILE of its own.
 
 Exit codes: 0 interrupted or listed, 1 cannot listen, 2 wrong usage; with a command its own, 126 not executable, 127 not found.";
@@ -67,7 +69,7 @@ pub(super) struct SimulateArgs {
     gateways: usize,
     /// What the gateway does (--list shows them), or a timeline of several: 'ready 30s, restart 10s, ready' [default: ready]
     #[arg(help_heading = "What happens", long, value_name = "NAME|STEPS", value_parser = offered::timelines(), hide_possible_values = true)]
-    scenario: Option<Timeline>,
+    scenario: Option<String>,
     /// File with the timeline
     #[arg(help_heading = "What happens", long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "scenario")]
     timeline: Option<PathBuf>,
@@ -77,9 +79,6 @@ pub(super) struct SimulateArgs {
     /// Go on in the timeline by hand alone, whatever times it has
     #[arg(help_heading = "What happens", long, conflicts_with = "speed")]
     step: bool,
-    /// Become healthy after this time; short for the timeline 'SCENARIO TIME, ready'
-    #[arg(help_heading = "What happens", long, value_name = "TIME", value_parser = duration, conflicts_with = "timeline")]
-    ready_after: Option<Duration>,
     /// Take requests that switch scenarios at this port of this machine; 0 takes a free one
     #[arg(help_heading = "What happens", long, value_name = "[ADDRESS:]PORT", value_parser = control_address)]
     control: Option<SocketAddr>,
@@ -96,8 +95,8 @@ pub(super) struct SimulateArgs {
     #[arg(help_heading = "What the gateway is like", long, default_value_t = 200, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(100..=9_999))]
     server_version: u32,
     /// Account of the login (repeatable) [default: DU1234567, of further gateways DU1234568, …]
-    #[arg(help_heading = "What the gateway is like", long = "account", value_name = "ID", value_parser = account)]
-    accounts: Vec<AccountId>,
+    #[arg(help_heading = "What the gateway is like", long = "account", value_name = "ID")]
+    accounts: Vec<String>,
     /// How long the gateway thinks before each answer
     #[arg(help_heading = "What the gateway is like", long, value_name = "TIME", value_parser = duration)]
     delay: Option<Duration>,
@@ -138,8 +137,14 @@ fn signed_duration(text: &str) -> Result<SignedDuration, String> {
     text.parse().map_err(|_| "not a time; write a number with a unit, such as 30s or 500ms".into())
 }
 
+/// Read here and not by clap, which would repeat the whole text.
 fn account(text: &str) -> Result<AccountId, String> {
-    AccountId::typed(text).ok_or_else(|| "not an account id; write letters and digits, as in DU1234567".into())
+    AccountId::typed(text).ok_or_else(|| {
+        let start: String = text.chars().take(2).filter(|c| !c.is_control()).collect();
+        format!(
+            "--account: `{start}…` is not an account id; write letters and digits, as in DU1234567, and the option once for each"
+        )
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -192,6 +197,7 @@ impl SimulateArgs {
     fn plan(&self, hands: Hands) -> Result<Plan, String> {
         let default = Config::default();
         let timeline = self.whole_timeline()?;
+        let accounts: Vec<AccountId> = self.accounts.iter().map(|text| account(text)).collect::<Result<_, _>>()?;
         let has_steps = timeline.count() > 1 || timeline.steps().any(|step| step.lasts.is_some());
         if !has_steps && (self.step || self.speed.is_some()) {
             return Err(
@@ -215,12 +221,11 @@ impl SimulateArgs {
         }
         let config = Config {
             listen: SocketAddr::new(self.host, self.port.unwrap_or(if self.command.is_empty() { 4002 } else { 0 })),
-            scenario: default.scenario,
-            timeline: Some(timeline),
+            timeline,
             pace: if self.step { Pace::ByHand } else { Pace::Timed(self.speed.unwrap_or_default()) },
             proxy: self.proxy,
             server_version: self.server_version,
-            accounts: if self.accounts.is_empty() { default.accounts } else { self.accounts.clone() },
+            accounts: if accounts.is_empty() { default.accounts } else { accounts },
             delay: self.delay.unwrap_or(default.delay),
             dribble: self.dribble,
             time_zone: self.time_zone.clone().unwrap_or(default.time_zone),
@@ -234,14 +239,23 @@ impl SimulateArgs {
         if let Some(path) = &self.timeline {
             let name = path.display();
             let text = read(path).map_err(|fault| format!("cannot read the timeline {name}: {fault}"))?;
+            if self.events.as_deref().is_some_and(|events| is_same_file(events, path)) {
+                return Err(format!("the events would overwrite the timeline {name}; give --events another file"));
+            }
             return text.parse().map_err(|fault| format!("{name}, {fault}"));
         }
-        let timeline = self.scenario.clone().unwrap_or_else(|| Scenario::Ready.into());
-        match (self.ready_after, timeline.count()) {
-            (None, _) => Ok(timeline),
-            (Some(after), 1) => Ok(timeline.after(after, Scenario::Ready)),
-            _ => Err("--ready-after goes with a single scenario; write the times into the timeline".into()),
+        match &self.scenario {
+            Some(text) => text.parse().map_err(|fault| format!("--scenario, {fault}")),
+            None => Ok(Scenario::Ready.into()),
         }
+    }
+}
+
+/// Whether both paths lead to the same regular file, by whatever names.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
     }
 }
 

@@ -122,7 +122,7 @@ impl Ran {
     }
 }
 
-/// A simulated gateway that runs until it is dropped, and leaves no lock of its probes behind.
+/// A simulated gateway that runs until it is dropped.
 pub struct Gateway {
     pub address: SocketAddr,
     gateway: blocking::Gateway,
@@ -156,13 +156,6 @@ impl Gateway {
     }
 
     pub fn playing(scenario: Scenario) -> Self {
-        Self::start(Config { scenario, ..Config::default() })
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Nobody will ever probe this port again.
-        let _ = std::fs::remove_file(self.lock_file());
+        Self::start(Config { timeline: scenario.into(), ..Config::default() })
     }
 }

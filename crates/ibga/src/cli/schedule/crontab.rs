@@ -15,7 +15,7 @@ use crate::schedule::crontab::{block, with_block};
 const AFTER_HELP: &str = "\
 Examples:
   ibga schedule crontab                             print the lines of the checks
-  ibga schedule crontab --install -- ./agent.py     put them and the agent's into this user's crontab
+  ibga schedule crontab --install -- ./agent.py     put them and the agent's into your crontab
   ibga schedule crontab --remove                    take them out again
 
 Type it in the folder, and as the user, in which the jobs shall run. Installing again replaces the block of the same \

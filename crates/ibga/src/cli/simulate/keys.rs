@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Stdin};
+use std::os::fd::AsFd;
 
 use ibga_sim::{Remotes, Scene};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -40,7 +41,7 @@ impl Keys {
     pub(super) fn new(hands: Hands) -> Self {
         let (sender, lines) = mpsc::channel(LINES_MAX);
         if hands == Hands::AtTheTerminal {
-            if in_foreground(&io::stdin()) == Ok(true) {
+            if in_foreground(io::stdin()) == Ok(true) {
                 output::fault(HINT);
             }
             std::thread::spawn(move || {
@@ -64,7 +65,7 @@ impl Keys {
 }
 
 /// Whether what is typed at the terminal is meant for this process.
-fn in_foreground(terminal: &Stdin) -> rustix::io::Result<bool> {
+pub(super) fn in_foreground(terminal: impl AsFd) -> rustix::io::Result<bool> {
     Ok(tcgetpgrp(terminal)? == getpgrp())
 }
 
@@ -94,7 +95,7 @@ pub(super) async fn obey(line: &str, gateways: &Remotes) {
     } else {
         match line.parse::<Scene>() {
             Ok(scene) => gateways.switch_all(scene).await.map_err(|fault| fault.to_string()),
-            Err(fault) => Err(fault.to_string()),
+            Err(fault) => Err(format!("{fault}\n{HINT}")),
         }
     };
     if let Err(fault) = done {

@@ -79,7 +79,7 @@ pub(super) struct About {
 /// How the writing of events came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// All of them, or all that somebody wanted to read.
+    /// All of them, or all that somebody wanted to read: many read the first lines alone.
     ToTheEnd,
     /// The file could not be written; the fault was told.
     Failed,

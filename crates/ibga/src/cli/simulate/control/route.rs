@@ -76,7 +76,7 @@ impl Refusal {
     pub(super) fn document(&self) -> Value {
         let mut document = json!({ "error": self.to_string() });
         if let (Self::Scene(SceneError::Scenario(fault)), Some(document)) = (self, document.as_object_mut()) {
-            document.insert("nearest".into(), fault.nearest.name().into());
+            document.insert("nearest".into(), fault.nearest.map(Scenario::name).into());
             document.insert("scenarios".into(), Scenario::ALL.iter().map(|scenario| scenario.name()).collect());
         }
         document
@@ -116,7 +116,9 @@ fn scene(name: &str, query: Option<&str>) -> Result<Scene, Refusal> {
     let scenario: Scenario = name.parse().map_err(SceneError::from)?;
     match query.map(|query| query.split_once('=')) {
         None => Ok(scenario.into()),
-        Some(Some(("as", accounts))) => Ok(Scene::under(scenario, &accounts.replace("%2B", "+"))?),
+        Some(Some(("as", accounts))) => {
+            Ok(Scene::under(scenario, &accounts.replace("%2B", "+")).map_err(SceneError::from)?)
+        }
         Some(_) => Err(Refusal::NothingHere),
     }
 }
@@ -177,6 +179,8 @@ mod tests {
         }
         let document = order("POST", "/scenario/redy", None).expect_err("no scenario").document();
         assert_eq!((&document["nearest"], document["scenarios"][0].as_str()), (&"ready".into(), Some("ready")));
+        let document = order("POST", "/scenario/help", None).expect_err("no scenario").document();
+        assert_eq!((&document["nearest"], document["scenarios"][0].as_str()), (&Value::Null, Some("ready")));
     }
 
     #[test]
