@@ -88,15 +88,6 @@ _ibga() {
             ibga__subcmd__help,status)
                 cmd="ibga__subcmd__help__subcmd__status"
                 ;;
-            ibga__subcmd__help__subcmd__schedule,crontab)
-                cmd="ibga__subcmd__help__subcmd__schedule__subcmd__crontab"
-                ;;
-            ibga__subcmd__help__subcmd__schedule,next)
-                cmd="ibga__subcmd__help__subcmd__schedule__subcmd__next"
-                ;;
-            ibga__subcmd__help__subcmd__schedule,systemd)
-                cmd="ibga__subcmd__help__subcmd__schedule__subcmd__systemd"
-                ;;
             ibga__subcmd__schedule,crontab)
                 cmd="ibga__subcmd__schedule__subcmd__crontab"
                 ;;
@@ -550,50 +541,8 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__help__subcmd__schedule)
-            opts="next crontab systemd"
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        ibga__subcmd__help__subcmd__schedule__subcmd__crontab)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        ibga__subcmd__help__subcmd__schedule__subcmd__next)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        ibga__subcmd__help__subcmd__schedule__subcmd__systemd)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
