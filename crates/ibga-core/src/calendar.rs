@@ -38,7 +38,7 @@ pub use fault::{LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError};
 pub use market::{Combination, Market, MarketMoment, MarketState, Member};
 pub use overrides::{Calendars, Override, OverrideError};
 pub use session::{Day, TradingSession};
-use table::{Plan, Table};
+use table::{LocalDay, Table};
 
 /// Days before the end of a calendar from which a warning is due.
 ///
@@ -253,11 +253,11 @@ impl Calendar {
         let Some(table) = self.table() else {
             return Day::Unknown;
         };
-        match table.plan(date) {
-            Plan::Unknown => Day::Unknown,
-            Plan::Weekend => Day::Weekend,
-            Plan::Closed { name } => Day::Holiday { name: name.to_owned() },
-            Plan::Trading { hours, length, name } => {
+        match table.local_day(date) {
+            LocalDay::Unknown => Day::Unknown,
+            LocalDay::Weekend => Day::Weekend,
+            LocalDay::Closed { name } => Day::Holiday { name: name.to_owned() },
+            LocalDay::Trading { hours, length, name } => {
                 TradingSession::from_local(date, &hours, length, name, &table.zone).map_or(Day::Unknown, Day::Session)
             }
         }

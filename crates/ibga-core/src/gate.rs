@@ -41,12 +41,12 @@ pub struct Question<'a> {
     /// What the operator expects of the login.
     pub expected: &'a Expectations,
     /// The market.
-    pub market: Market<'a>,
+    pub market: MarketRule<'a>,
 }
 
 /// What the market check goes by.
 #[derive(Debug)]
-pub enum Market<'a> {
+pub enum MarketRule<'a> {
     /// The exchanges as their calendars see this moment.
     At {
         /// The moment.
@@ -412,8 +412,8 @@ fn contradiction(report: &Report) -> Option<&'static str> {
     .find_map(|(holds, what)| holds.then_some(what))
 }
 
-fn judge_market(market: &Market<'_>) -> Check {
-    let Market::At { moment, chosen } = market else {
+fn judge_market(market: &MarketRule<'_>) -> Check {
+    let MarketRule::At { moment, chosen } = market else {
         return Check {
             rule: Rule::Market,
             outcome: Outcome::PassedOver,
@@ -439,7 +439,7 @@ mod tests {
 
     use super::*;
     use crate::account::AccountId;
-    use crate::calendar::{self, Calendar, Exchange};
+    use crate::calendar::{Calendar, Exchange, Market};
     use crate::report::ReportError;
     use crate::verdict::ExpectedMode;
 
@@ -465,8 +465,8 @@ mod tests {
         }
     }
 
-    fn market() -> calendar::Market {
-        calendar::Market::of_one(Calendar::for_exchange(Exchange::XHKG))
+    fn market() -> Market {
+        Market::of_one(Calendar::for_exchange(Exchange::XHKG))
     }
 
     fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
@@ -479,7 +479,7 @@ mod tests {
             now: at,
             max_age: Duration::from_mins(10),
             expected,
-            market: Market::At { moment: &moment, chosen: Chosen::BySetting },
+            market: MarketRule::At { moment: &moment, chosen: Chosen::BySetting },
         })
     }
 
@@ -641,7 +641,7 @@ mod tests {
     #[test]
     fn a_default_exchange_says_so_and_force_passes_it_over() {
         let moment = market().at("2026-11-22T03:00:00Z".parse().expect("an instant"));
-        let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::ByDefault });
+        let check = judge_market(&MarketRule::At { moment: &moment, chosen: Chosen::ByDefault });
         assert_eq!(
             (check.outcome, check.text.as_str()),
             (
@@ -650,7 +650,7 @@ mod tests {
                  XHKG is only the default: --exchange names another, --force passes market hours over"
             )
         );
-        assert_eq!(judge_market(&Market::Forced).outcome, Outcome::PassedOver);
+        assert_eq!(judge_market(&MarketRule::Forced).outcome, Outcome::PassedOver);
     }
 
     #[test]
@@ -661,7 +661,7 @@ mod tests {
             ("2028-01-03T02:00:00Z", Outcome::Failed, ": the calendar does not reach it; update ibga"),
         ] {
             let moment = market().at(instant.parse().expect("an instant"));
-            let check = judge_market(&Market::At { moment: &moment, chosen: Chosen::BySetting });
+            let check = judge_market(&MarketRule::At { moment: &moment, chosen: Chosen::BySetting });
             assert!(check.outcome == outcome && check.text.ends_with(end), "{check:?}");
         }
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ibga_core::gate::{self, Market, Question};
+use ibga_core::gate::{self, MarketRule, Question};
 use ibga_core::report::Report;
 use ibga_core::verdict::Expectations;
 use jiff::tz::{Offset, TimeZone};
@@ -55,7 +55,7 @@ fn goes(report: &Report) -> bool {
         now: now(),
         max_age: MAX_AGE,
         expected: &Expectations::default(),
-        market: Market::Forced,
+        market: MarketRule::Forced,
     });
     decision.is_go()
 }

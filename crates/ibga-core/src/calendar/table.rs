@@ -120,7 +120,7 @@ impl Special {
 
 /// What a table says about one date, in local wall time.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Plan<'table> {
+pub(super) enum LocalDay<'table> {
     /// The date lies outside the years of the table.
     Unknown,
     /// Saturday or Sunday, whether or not a holiday falls on it.
@@ -231,26 +231,28 @@ impl Table {
     }
 
     /// What a local date is.
-    pub(super) fn plan(&self, date: Date) -> Plan<'_> {
+    pub(super) fn local_day(&self, date: Date) -> LocalDay<'_> {
         if !self.years.contains_key(&date.year()) {
-            return Plan::Unknown;
+            return LocalDay::Unknown;
         }
         if is_weekend(date) {
-            return Plan::Weekend;
+            return LocalDay::Weekend;
         }
         let Some(regular) = hours_on(&self.hours, date) else {
-            return Plan::Unknown;
+            return LocalDay::Unknown;
         };
         match self.specials.get(&date) {
-            None => Plan::Trading { hours: regular, length: DayLength::Full, name: None },
-            Some(Special::Closed { name }) => Plan::Closed { name },
-            Some(Special::Open { name }) => Plan::Trading { hours: regular, length: DayLength::Full, name: Some(name) },
+            None => LocalDay::Trading { hours: regular, length: DayLength::Full, name: None },
+            Some(Special::Closed { name }) => LocalDay::Closed { name },
+            Some(Special::Open { name }) => {
+                LocalDay::Trading { hours: regular, length: DayLength::Full, name: Some(name) }
+            }
             Some(Special::Shortened { late, early, name }) => match regular.shortened(*late, *early) {
                 Some(hours) => {
                     let length = if early.is_some() { DayLength::Half } else { DayLength::Full };
-                    Plan::Trading { hours, length, name: Some(name) }
+                    LocalDay::Trading { hours, length, name: Some(name) }
                 }
-                None => Plan::Unknown,
+                None => LocalDay::Unknown,
             },
         }
     }

@@ -619,14 +619,25 @@ proptest! {
 
 #[test]
 fn exchanges_are_found_by_code_and_alias() {
-    for text in ["XHKG", "xhkg", "SEHK", "sehk"] {
-        assert_eq!(text.parse(), Ok(Exchange::XHKG), "{text}");
+    for (text, mic) in [
+        ("XHKG", "XHKG"),
+        ("xhkg", "XHKG"),
+        ("SEHK", "XHKG"),
+        ("sehk", "XHKG"),
+        ("hkex", "XHKG"),
+        ("HKSE", "XHKG"),
+        ("SSE", "XSHG"),
+        ("SZSE", "XSHE"),
+        ("JPX", "XTKS"),
+        ("Xetra", "XETR"),
+    ] {
+        assert_eq!(text.parse(), Ok(Exchange { mic }), "{text}");
     }
     assert_eq!(format!("{}|{:<6}|", Exchange::XHKG, Exchange::XHKG), "XHKG|XHKG  |");
     assert!(Exchange::known().any(|exchange| exchange == Exchange::XHKG));
     let list = "use one of XHKG, XNYS, XNAS, XTKS, XSHG, XSHE, XSES, XASX, XLON, XETR";
     for (text, shown, hint) in [
-        ("HKEX", "\"HKEX\"", list),
+        ("CBOE", "\"CBOE\"", list),
         ("XTSE", "\"XTSE\"", list),
         ("", "\"\"", list),
         ("\u{1b}", "\"\\u{1b}\"", list),

@@ -3,7 +3,7 @@
 use clap::Args;
 use ibga_core::calendar::{MarketMoment, Member};
 use ibga_core::clock;
-use ibga_core::gate::{self, Chosen, Decision, Market, Outcome, Question, Rule};
+use ibga_core::gate::{self, Chosen, Decision, MarketRule, Outcome, Question, Rule};
 use ibga_core::report::Report;
 use ibga_core::status_file::{self, StatusFileError};
 use jiff::Timestamp;
@@ -124,8 +124,8 @@ pub(super) fn judge(
         max_age: settings.max_status_age,
         expected: &expectations(settings),
         market: match hours {
-            MarketHours::Kept => Market::At { moment: &moment, chosen },
-            MarketHours::PassedOver => Market::Forced,
+            MarketHours::Kept => MarketRule::At { moment: &moment, chosen },
+            MarketHours::PassedOver => MarketRule::Forced,
         },
     });
     Ok(Judged {

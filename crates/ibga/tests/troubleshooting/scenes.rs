@@ -7,7 +7,7 @@ use std::time::Duration;
 use ibga::docker::EngineError;
 use ibga_core::calendar::{self, Calendar, Exchange};
 use ibga_core::clock;
-use ibga_core::gate::{self, Chosen, Market, Question};
+use ibga_core::gate::{self, Chosen, MarketRule, Question};
 use ibga_core::secure_file::ReadError;
 use ibga_core::status_file::StatusFileError;
 use ibga_core::verdict::Expectations;
@@ -82,7 +82,7 @@ fn gate(scenes: &mut Vec<Scene>) {
     // Files that take another user.
     for fault in [ReadError::ForeignOwner(1001), ReadError::PermissionDenied] {
         let fault = StatusFileError::from(fault);
-        scenes.push((fault.to_string(), reasons(&fault, Market::Forced)));
+        scenes.push((fault.to_string(), reasons(&fault, MarketRule::Forced)));
     }
 
     let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::ApiSilent));
@@ -97,7 +97,7 @@ fn gate(scenes: &mut Vec<Scene>) {
 }
 
 /// The reasons of the gate itself, as the commands print them.
-fn reasons(fault: &StatusFileError, market: Market<'_>) -> String {
+fn reasons(fault: &StatusFileError, market: MarketRule<'_>) -> String {
     let decision = gate::judge(&Question {
         gateway: "default",
         endpoint: None,
@@ -122,7 +122,7 @@ fn markets(scenes: &mut Vec<Scene>) {
         ("2050-01-03T02:00:00Z", Chosen::BySetting),
     ] {
         let moment = xhkg.at(instant.parse::<Timestamp>().expect("an instant"));
-        let market = Market::At { moment: &moment, chosen };
+        let market = MarketRule::At { moment: &moment, chosen };
         let text = reasons(&StatusFileError::from(ReadError::NotFound), market);
         scenes.push((format!("market at {instant}"), text));
     }
