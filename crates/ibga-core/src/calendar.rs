@@ -36,8 +36,9 @@ use jiff::tz::TimeZone;
 pub use exchange::{Exchange, UnknownExchange};
 pub use fault::{LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError};
 pub use market::{Combination, Market, MarketMoment, MarketState, Member};
-pub use overrides::{Calendars, Override, OverrideError};
+pub use overrides::{Calendars, IdleOverride, Override, OverrideError};
 pub use session::{Day, TradingSession};
+pub use table::IdleReason;
 use table::{LocalDay, Table};
 
 /// Days before the end of a calendar from which a warning is due.
@@ -290,6 +291,12 @@ impl Calendar {
     pub fn overrides(&self) -> impl Iterator<Item = Override> {
         let coverage = self.coverage();
         coverage.into_iter().flat_map(|coverage| self.overrides_between(coverage.first, coverage.last))
+    }
+
+    /// The lines of an override that change nothing, in their order.
+    pub fn idle_overrides(&self) -> impl Iterator<Item = IdleOverride> {
+        let idle = self.table().into_iter().flat_map(Table::idle);
+        idle.map(|idle| IdleOverride::new(&self.override_file, idle))
     }
 
     /// The lines of an override that have a say on a local date.

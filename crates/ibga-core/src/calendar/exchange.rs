@@ -83,6 +83,13 @@ impl Exchange {
         self.bundled().map_or(self.mic, |bundled| bundled.name)
     }
 
+    /// The exchanges with the same table, itself among them, in one order for all of them.
+    pub(super) fn twins(self) -> impl Iterator<Item = Self> {
+        let own = self.bundled();
+        let is_twin = move |other: &&Bundled| own.is_some_and(|own| std::ptr::eq(own.table, other.table));
+        BUNDLED.iter().filter(is_twin).map(|bundled| Self { mic: bundled.mic })
+    }
+
     /// The compiled-in table.
     pub(super) fn table(self) -> Result<Arc<Table>, TableError> {
         self.bundled().map_or(Err(TableError::Missing { mic: self.mic }), |bundled| (**bundled.table).clone())
