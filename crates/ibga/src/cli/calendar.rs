@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::preflight::{HereAndNow, here_and_now, pretty};
-use super::{CommonArgs, Exit, settings, usage_fault};
+use super::{CommonArgs, Exit, offered, settings, usage_fault};
 use crate::market::{calendars, market};
 use crate::output::{Output, Paint, printable};
-use crate::settings::STOCK_CONNECT;
+use crate::settings::check_exchanges;
 
 const AFTER_HELP: &str = "\
 Examples:
   ibga calendar                              now and next, on the exchange that is set
-  ibga calendar XHKG XNYS                    on these two
+  ibga calendar XHKG XNYS                    on these two, and when both are open
+  ibga calendar XHKG,XNYS --exchange-rule any   and when one of them is
   ibga calendar XHKG --month 2026-12         a month as a drawing
   ibga calendar --list                       what is known, from where, and to when
   ibga calendar XHKG --at 2026-12-24T04:00:00Z --json | jq -r .phase
@@ -29,9 +30,12 @@ Exit codes: 0 told, 2 wrong usage or configuration.";
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct CalendarArgs {
-    /// Exchanges [default: those that are set, XHKG if none is]
-    #[arg(value_name = "MIC")]
+    /// Exchanges, as --exchange of `ibga preflight` takes them [default: those that are set, XHKG if none is]
+    #[arg(value_name = "MIC|stock_connect", value_parser = offered::exchanges(), hide_possible_values = true)]
     exchanges: Vec<String>,
+    /// Of several exchanges: all have to be open at once, or any is enough [default: all]
+    #[arg(long, value_name = "any|all", value_parser = offered::exchange_rules(), hide_possible_values = true, conflicts_with_all = ["month", "list"])]
+    exchange_rule: Option<String>,
     /// An instant to look at [default: now]
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
@@ -65,12 +69,11 @@ fn told(arguments: &CalendarArgs) -> Result<String, Exit> {
     let at = moment_of(arguments).map_err(|fault| usage_fault(&fault))?;
     let month = arguments.month.as_deref().map(month::parse).transpose().map_err(|fault| usage_fault(&fault))?;
     let named = &arguments.exchanges;
-    let is_one = |name: &&String| !name.eq_ignore_ascii_case(STOCK_CONNECT);
-    for name in named.iter().filter(is_one) {
-        name.parse::<Exchange>().map_err(|fault| usage_fault(&fault.to_string()))?;
-    }
+    // A fault here names no flag, since none was written.
+    check_exchanges(named).map_err(|fault| usage_fault(&fault.to_string()))?;
     let mut flags = arguments.common.flags();
     flags.exchanges.clone_from(named);
+    flags.exchange_rule.clone_from(&arguments.exchange_rule);
     let settings = settings(&flags, arguments.common.output())?;
     let known = calendars(&settings).map_err(|fault| usage_fault(&fault))?;
     let market = market(&settings, &known);
@@ -159,6 +162,9 @@ XHKG closed 2026-12-08 System failure, all trading halted by the exchange until 
 XHKG early 2026-12-09 11:00 Outage
 XHKG late 2026-12-10 10:30 Outage
 XSHG year 2027 official The notice of the exchange
+XSHG closed 2027-01-01 New Year's Day
+XSHG closed 2023-12-29 The year is a slip of the pen
+XSHG closed 2026-10-01 National Day
 ";
 
     fn calendar(mic: &str, overrides: &str) -> Calendar {

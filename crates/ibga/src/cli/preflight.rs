@@ -1,7 +1,7 @@
 //! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
 
 use clap::Args;
-use ibga_core::calendar::{MarketMoment, Member};
+use ibga_core::calendar::{Auction, MarketMoment, Member};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, Decision, MarketRule, Outcome, Question, Rule};
 use ibga_core::report::Report;
@@ -223,6 +223,8 @@ fn market_document(market: &MarketMoment) -> Value {
             "phase": moment.phase.code(),
             "next_open": utc(moment.next_open),
             "next_close": utc(moment.next_close),
+            "data": moment.data.code(),
+            "auction": moment.auction.map(Auction::code),
             "overrides": moment.overrides.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     });

@@ -387,6 +387,14 @@ pub(super) fn exchange(text: &str) -> Result<ExchangeWord, Fault> {
     })
 }
 
+/// What is wrong with exchanges, each given alone or in a comma list, as `--exchange` takes them.
+///
+/// # Errors
+/// The first that is none.
+pub fn check_exchanges(texts: &[String]) -> Result<(), Fault> {
+    texts.iter().flat_map(|text| text.split(',')).try_for_each(|text| read(text, exchange).map(drop))
+}
+
 pub(super) fn exchange_rule(text: &str) -> Result<Combination, Fault> {
     match text {
         "any" => Ok(Combination::Any),

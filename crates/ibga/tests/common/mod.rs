@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ibga_sim::{Config, Scenario, blocking};
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// A folder that is removed at the end of the test, and the binary run in it with an environment of its own.
@@ -90,6 +91,17 @@ impl Drop for Desk {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Lets a command believe that it is another time, by libfaketime.
+pub fn pretend(command: &mut Command, instant: &str) {
+    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+    let mut libraries = folders.iter().map(|folder| Path::new(folder).join("faketime/libfaketime.so.1"));
+    let library = libraries.find(|library| library.exists()).expect("faketime is installed");
+    let instant: Timestamp = instant.parse().expect("an instant");
+    // In whole seconds, and never too early.
+    let ahead = instant.duration_since(ibga_core::clock::now()).as_secs() + 1;
+    command.env("LD_PRELOAD", library).env("FAKETIME", format!("{ahead:+}")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
 }
 
 pub fn set_mode(path: &Path, mode: u32) {
