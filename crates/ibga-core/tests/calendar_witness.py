@@ -194,9 +194,6 @@ def compare(lines, more):
             here = years.get(year)
             there = expected(mic, year, used)
             notice = from_notice.get((THERE.get(mic, mic), year))
-            if notice and (here is None or is_held(mic, year)):
-                why = "there is no table" if here is None else "exchange_calendars holds it"
-                differences.append(f"{mic} {year}: no longer needed in FROM_NOTICE, remove it: {why}")
             if here is None or there is None:
                 if notice and here is not None:
                     print(f"{mic}: {year} compared with nothing: {notice}")
@@ -212,6 +209,10 @@ def compare(lines, more):
                 if here.get(day) != there.get(day):
                     differences.append(f"{mic} {day}: here {told(here.get(day))}, there {told(there.get(day))} UTC")
             differences += compare_with_holidays(mic, year, here, with_holidays, used)
+    for mic, year in from_notice:
+        if is_held(mic, year) or year not in tables.get(mic, {}):
+            why = "exchange_calendars holds it" if is_held(mic, year) else "there is no table"
+            differences.append(f"{mic} {year}: no longer needed in FROM_NOTICE, remove it: {why}")
     differences += [f"no longer needed, remove it: {reason}" for reason in ALLOWED if not used[reason]]
     for mic, count in compared.items():
         closed, half = with_holidays[mic, "closed"], with_holidays[mic, "a half day"]

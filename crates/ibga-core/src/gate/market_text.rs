@@ -162,11 +162,15 @@ fn state(moment: &Moment) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::{Calendars, Combination, Exchange, Market};
+    use crate::calendar::{Calendar, Calendars, Combination, Exchange, Market};
 
     fn text(exchanges: &[&str], combination: Combination, instant: &str, overrides: &str) -> String {
         let calendars = Calendars::with_overrides(overrides, "/etc/ibga/calendar.txt").expect("an override");
-        let calendar = |mic: &&str| calendars.of(mic.parse::<Exchange>().expect("an exchange"));
+        let calendar = |mic: &&str| {
+            let exchange = mic.parse::<Exchange>().expect("an exchange");
+            let last = if exchange == Exchange::XSHG { 2026 } else { 2027 };
+            if overrides.is_empty() { Calendar::ending_with(exchange, last) } else { calendars.of(exchange) }
+        };
         let market = Market::new(exchanges.iter().map(calendar).collect(), combination);
         market_text(&market.at(instant.parse().expect("an instant")))
     }
@@ -265,12 +269,20 @@ mod tests {
 
     #[test]
     fn a_year_of_the_users_own_names_their_file() {
-        let lines = "XSHG year 2027 computed my reckoning\nXSHG closed 2027-01-01 New Year's Day\n";
+        let lines = "XETR year 2028 computed my reckoning\nXETR closed 2028-04-14 Good Friday\n";
         assert_eq!(
-            text(&["XSHG"], Combination::All, "2027-01-05T02:00:00Z", lines),
-            "XSHG is open until 11:30 +08:00; days of 2027 are computed; \
-             override /etc/ibga/calendar.txt:1: year 2027 computed my reckoning"
+            text(&["XETR"], Combination::All, "2028-01-05T10:00:00Z", lines),
+            "XETR is open until 17:30 +01:00; days of 2028 are computed; \
+             override /etc/ibga/calendar.txt:1: year 2028 computed my reckoning"
         );
+    }
+
+    #[test]
+    fn of_several_calendars_the_one_that_ends_is_named() {
+        let calendars = [(Exchange::XSHG, 2026), (Exchange::XHKG, 2027)];
+        let calendars = calendars.map(|(exchange, last)| Calendar::ending_with(exchange, last)).to_vec();
+        let told = warnings(&Market::new(calendars, Combination::All).at("2026-12-24T02:00:00Z".parse().expect("one")));
+        assert_eq!(told, ["the calendar of XSHG ends in 7 days: update ibga"]);
     }
 
     #[test]

@@ -161,10 +161,10 @@ mod tests {
 XHKG closed 2026-12-08 System failure, all trading halted by the exchange until further notice
 XHKG early 2026-12-09 11:00 Outage
 XHKG late 2026-12-10 10:30 Outage
-XSHG year 2027 official The notice of the exchange
-XSHG closed 2027-01-01 New Year's Day
-XSHG closed 2023-12-29 The year is a slip of the pen
-XSHG closed 2026-10-01 National Day
+XETR year 2028 official The notice of the exchange
+XETR closed 2028-04-14 Good Friday
+XETR closed 2023-12-29 The year is a slip of the pen
+XETR closed 2026-12-25 Christmas Day
 ";
 
     fn calendar(mic: &str, overrides: &str) -> Calendar {
@@ -192,7 +192,7 @@ XSHG closed 2026-10-01 National Day
             ("month", "XHKG", "2026-12", ""),
             ("month_overridden", "XHKG", "2026-12", OVERRIDES),
             ("month_of_new_hours", "XTKS", "2024-11", ""),
-            ("month_not_known", "XSHG", "2027-01", ""),
+            ("month_not_known", "XSHG", "2031-01", ""),
             // It begins on a Sunday.
             ("month_of_six_weeks", "XNYS", "2026-11", ""),
         ] {
@@ -216,8 +216,8 @@ XSHG closed 2026-10-01 National Day
             ("now", "XHKG", "2026-12-23T02:00:00Z", "Asia/Hong_Kong", ""),
             ("now_from_elsewhere", "XHKG", "2026-12-23T02:00:00Z", "America/New_York", ""),
             ("now_overridden", "XHKG", "2026-12-07T09:00:00Z", "UTC", OVERRIDES),
-            ("now_near_the_end", "XSHG", "2026-12-30T02:00:00Z", "Asia/Shanghai", ""),
-            ("now_not_known", "XSHG", "2027-01-04T02:00:00Z", "Asia/Shanghai", ""),
+            ("now_near_the_end", "XHKG", "2027-12-30T02:00:00Z", "Asia/Hong_Kong", ""),
+            ("now_not_known", "XSHG", "2031-01-06T02:00:00Z", "Asia/Shanghai", ""),
         ] {
             let text = page::sessions(&calendar(mic, overrides), &at(instant, zone), Paint::Plain);
             insta::assert_snapshot!(name, fits(text));
@@ -226,7 +226,7 @@ XSHG closed 2026-10-01 National Day
 
     #[test]
     fn several_exchanges() {
-        let at = at("2026-12-24T06:00:00Z", "Asia/Hong_Kong");
+        let at = at("2025-12-24T06:00:00Z", "Asia/Hong_Kong");
         let calendars = vec![calendar("XSHG", ""), calendar("XHKG", "")];
         let text = [Combination::All, Combination::Any]
             .map(|combination| together(&Market::new(calendars.clone(), combination), &at, Paint::Plain));
@@ -243,8 +243,8 @@ XSHG closed 2026-10-01 National Day
             pages.collect::<Vec<_>>().join("\n\n")
         };
         insta::assert_snapshot!("list", fits(list("")));
-        let shanghai = page::coverage(&calendar("XSHG", OVERRIDES), &at, Paint::Plain);
-        insta::assert_snapshot!("list_overridden", fits(shanghai));
+        let frankfurt = page::coverage(&calendar("XETR", OVERRIDES), &at, Paint::Plain);
+        insta::assert_snapshot!("list_overridden", fits(frankfurt));
     }
 
     #[test]
@@ -261,7 +261,7 @@ XSHG closed 2026-10-01 National Day
         let document =
             |mic, instant: &str| moment_document(&calendar(mic, OVERRIDES).at(instant.parse().expect("an instant")));
         let text =
-            [("XTKS", "2026-11-25T06:27:00Z"), ("XSHG", "2028-01-04T02:00:00Z"), ("XHKG", "2026-12-08T02:00:00Z")]
+            [("XTKS", "2026-11-25T06:27:00Z"), ("XSHG", "2031-01-06T02:00:00Z"), ("XHKG", "2026-12-08T02:00:00Z")]
                 .map(|(mic, instant)| pretty(&document(mic, instant)));
         insta::assert_snapshot!("documents", text.join("\n"));
         let days = month::document(&calendar("XHKG", OVERRIDES), month::parse("2026-12").expect("a month"));

@@ -3,8 +3,10 @@
 use super::*;
 use crate::calendar::market::CommonHours;
 
+/// Shanghai's calendar ends a year before the others.
 fn market(mics: &[&str], combination: Combination) -> Market {
-    let calendars = mics.iter().map(|mic| Calendar::for_exchange(mic.parse().expect("known")));
+    let last = |mic: &str| if mic == "XSHG" { 2026 } else { 2027 };
+    let calendars = mics.iter().map(|mic| Calendar::ending_with(mic.parse().expect("known"), last(mic)));
     Market::new(calendars.collect(), combination)
 }
 
