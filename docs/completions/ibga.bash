@@ -142,12 +142,16 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__calendar)
-            opts="-q -v -h --at --month --list --json --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --exchange-rule --at --month --list --json --config --gateway --status-file --quiet --verbose --help XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
+                    return 0
+                    ;;
                 --at)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -162,6 +162,8 @@ complete -c ibga -n "__fish_ibga_using_subcommand status" -l logs -d 'Show the l
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l at -d 'An instant to look at [default: now]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l month -d 'Draw a month, such as 2026-12' -r
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
@@ -367,4 +369,5 @@ complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "next" -d 'Show what will happen when, with IBKR\'s resets and the end of the weekly login between'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "systemd" -d 'Write the schedule as systemd units'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -f -a "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect"
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -f -a "bash zsh fish"

@@ -331,7 +331,6 @@ impl Calendar {
 #[cfg(test)]
 impl Calendar {
     /// The compiled-in calendar as it was while a year was its last, for tests that shall outlive the years added since.
-    #[expect(clippy::expect_used, reason = "a helper of tests fails its test")]
     pub(crate) fn ending_with(exchange: Exchange, year: i16) -> Self {
         let has_table = |mic: &str| exchange.twins().any(|twin| twin.mic == mic);
         let (_, text) = exchange::TEXTS.iter().find(|(mic, _)| has_table(mic)).expect("a table");

@@ -1,6 +1,6 @@
 //! The calendar through the real binary: what it says, and an override as its writer meets it.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail their test")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
 
 mod common;
 
@@ -69,6 +69,10 @@ fn wrong_usage_says_what_to_write() {
             vec!["Borse"],
             "unknown exchange `Borse`; \
              use one of XHKG, XNYS, XNAS, XTKS, XSHG, XSHE, XSES, XASX, XLON, XETR, or stock_connect\n",
+        ),
+        (
+            vec!["stock_connect", "XNYS"],
+            "stock_connect is XSHG and XHKG together and stands alone; write the exchanges one by one\n",
         ),
         (vec!["XHKG,"], "empty; write a value or leave it out\n"),
         (vec!["--at", "noon"], "--at: `noon` is not an instant; write it as 2026-12-24T04:00:00Z\n"),

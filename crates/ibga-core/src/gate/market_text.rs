@@ -48,6 +48,7 @@ fn idle_overrides(market: &MarketMoment) -> Option<String> {
     let (_, first) = idle.first_key_value()?;
     Some(match idle.len() - 1 {
         0 => format!("override {first}: correct or remove it"),
+        1 => format!("override {first}, and one more such line (`ibga calendar --list`): correct or remove them"),
         more => {
             format!("override {first}, and {more} more such lines (`ibga calendar --list`): correct or remove them")
         }

@@ -18,7 +18,7 @@ const AFTER_HELP: &str = "\
 Examples:
   ibga calendar                              now and next, on the exchange that is set
   ibga calendar XHKG XNYS                    on these two, and when both are open
-  ibga calendar XHKG,XNYS --exchange-rule any   and when one of them is
+  ibga calendar XHKG,XNYS --exchange-rule any  and when one of them is
   ibga calendar XHKG --month 2026-12         a month as a drawing
   ibga calendar --list                       what is known, from where, and to when
   ibga calendar XHKG --at 2026-12-24T04:00:00Z --json | jq -r .phase

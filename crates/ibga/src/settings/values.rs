@@ -390,9 +390,12 @@ pub(super) fn exchange(text: &str) -> Result<ExchangeWord, Fault> {
 /// What is wrong with exchanges, each given alone or in a comma list, as `--exchange` takes them.
 ///
 /// # Errors
-/// The first that is none.
+/// The first that is none, or Stock Connect beside another.
 pub fn check_exchanges(texts: &[String]) -> Result<(), Fault> {
-    texts.iter().flat_map(|text| text.split(',')).try_for_each(|text| read(text, exchange).map(drop))
+    let words = texts.iter().flat_map(|text| text.split(',')).map(|text| read(text, exchange));
+    let words = words.collect::<Result<Vec<_>, _>>()?;
+    let is_alone = words.iter().all(|word| Some(word) == words.first());
+    if is_alone || !words.contains(&ExchangeWord::StockConnect) { Ok(()) } else { Err(Fault::StockConnectAlone) }
 }
 
 pub(super) fn exchange_rule(text: &str) -> Result<Combination, Fault> {
