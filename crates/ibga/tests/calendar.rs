@@ -22,7 +22,8 @@ fn an_instant_as_a_program_reads_it() {
   "next_session_close": "2026-12-28T08:00:00Z",
   "data": "official",
   "auction": "closing_auction",
-  "overrides": []
+  "overrides": [],
+  "warnings": []
 }
 "#;
     assert_eq!(ran.out, expected);
@@ -141,14 +142,19 @@ fn real_faketime_a_line_without_effect_is_warned_of() {
         "override {}:1: closed 2023-11-24 System failure (no effect: before the first year that is known)",
         file.display()
     );
-    let (market, rule) = preflight_at(&desk, "2026-11-24T02:00:00Z", &[]);
+    let at = "2026-11-24T02:00:00Z";
+    let (market, rule) = preflight_at(&desk, at, &[]);
     let warning = format!("{line}: correct or remove it");
     assert_eq!(market["warnings"], serde_json::json!([warning]));
     assert_eq!(rule, format!("passed: XHKG is open until 12:00 +08:00; {warning}"));
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words(&under(&desk, &["calendar", "XHKG"]).out).contains(&format!("Warning {warning}")));
+    assert!(words(&under(&desk, &["calendar", "XHKG", "--at", at]).out).contains(&format!("Warning {warning}")));
     assert!(words(&under(&desk, &["calendar", "--list", "XHKG"]).out).contains(&line));
     let json = under(&desk, &["calendar", "--list", "XHKG", "--json"]).json();
+    assert_eq!(
+        under(&desk, &["calendar", "XHKG", "--at", at, "--json"]).json()["warnings"],
+        serde_json::json!([warning])
+    );
     assert_eq!(json["idle_overrides"], serde_json::json!([line.strip_prefix("override ")]));
 }
 

@@ -156,7 +156,7 @@ pub enum LineFault {
         date: Date,
     },
     /// Two lines of one text speak of the same date.
-    #[error("{date} has a line already; keep one of them")]
+    #[error("{date} has a line already, of this exchange or of one with the same days; keep one of them")]
     Repeated {
         /// The date as written.
         date: Date,

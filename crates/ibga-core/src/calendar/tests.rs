@@ -446,9 +446,18 @@ fn table_faults_name_line_and_repair() {
             "closed 2025-12-31 x",
             "2025-12-31 lies outside the years of the table; correct it or put its `year` line before it",
         ),
-        ("closed 2026-01-01 x\nclosed 2026-01-01 y", "2026-01-01 has a line already; keep one of them"),
-        ("closed 2026-01-01 x\nopen 2026-01-01 y", "2026-01-01 has a line already; keep one of them"),
-        ("early 2026-01-02 12:00 x\nearly 2026-01-02 11:00 y", "2026-01-02 has a line already; keep one of them"),
+        (
+            "closed 2026-01-01 x\nclosed 2026-01-01 y",
+            "2026-01-01 has a line already, of this exchange or of one with the same days; keep one of them",
+        ),
+        (
+            "closed 2026-01-01 x\nopen 2026-01-01 y",
+            "2026-01-01 has a line already, of this exchange or of one with the same days; keep one of them",
+        ),
+        (
+            "early 2026-01-02 12:00 x\nearly 2026-01-02 11:00 y",
+            "2026-01-02 has a line already, of this exchange or of one with the same days; keep one of them",
+        ),
         ("year 26 official x", "`26` is not a year from 2000 to 2199; write it as 2026"),
         ("year 9999 official x", "`9999` is not a year from 2000 to 2199; write it as 2026"),
         ("year 2027 guessed x", "`guessed` is not a data quality; write official or computed"),

@@ -4,7 +4,8 @@ mod month;
 mod page;
 
 use clap::Args;
-use ibga_core::calendar::{Calendar, DayLength, Exchange, Market, Moment, Phase};
+use ibga_core::calendar::{Calendar, DayLength, Exchange, Market, Phase};
+use ibga_core::gate::market_warnings;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -86,7 +87,7 @@ fn told(arguments: &CalendarArgs) -> Result<String, Exit> {
         return Ok(pretty(&document(&chosen, |calendar| match month {
             Some(month) => month::document(calendar, month),
             None if arguments.list => page::coverage_document(calendar, &at),
-            None => moment_document(&calendar.at(at.now)),
+            None => moment_document(calendar, at.now),
         })));
     }
     let paint = Paint::for_stdout();
@@ -123,7 +124,9 @@ fn document(calendars: &[Calendar], one: impl Fn(&Calendar) -> Value) -> Value {
 }
 
 /// A moment as a program reads it.
-fn moment_document(moment: &Moment) -> Value {
+fn moment_document(calendar: &Calendar, now: Timestamp) -> Value {
+    let moment = calendar.at(now);
+    let warnings = market_warnings(&Market::of_one(calendar.clone()).at(now));
     let utc = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let half_day = (moment.phase != Phase::Unknown).then_some(moment.length == Some(DayLength::Half));
     json!({
@@ -139,6 +142,7 @@ fn moment_document(moment: &Moment) -> Value {
         "data": moment.data.code(),
         "auction": moment.auction.map(ibga_core::calendar::Auction::code),
         "overrides": moment.overrides.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": warnings,
     })
 }
 
@@ -259,7 +263,7 @@ XETR closed 2026-12-25 Christmas Day
     #[test]
     fn documents() {
         let document =
-            |mic, instant: &str| moment_document(&calendar(mic, OVERRIDES).at(instant.parse().expect("an instant")));
+            |mic, instant: &str| moment_document(&calendar(mic, OVERRIDES), instant.parse().expect("an instant"));
         let text =
             [("XTKS", "2026-11-25T06:27:00Z"), ("XSHG", "2031-01-06T02:00:00Z"), ("XHKG", "2026-12-08T02:00:00Z")]
                 .map(|(mic, instant)| pretty(&document(mic, instant)));

@@ -93,7 +93,10 @@ fn override_faults_name_line_and_repair() {
             "closed 2026-11-28 A Saturday",
             "1: 2026-11-28 is a Saturday or Sunday, when no exchange trades; correct the date",
         ),
-        ("early 2026-11-23 11:00 x\nopen 2026-11-23 y", "2: 2026-11-23 has a line already; keep one of them"),
+        (
+            "early 2026-11-23 11:00 x\nopen 2026-11-23 y",
+            "2: 2026-11-23 has a line already, of this exchange or of one with the same days; keep one of them",
+        ),
         (
             "late 2026-12-24 14:00 After the half day's end",
             "1: no shorter trading session is left on 2026-12-24; \
@@ -178,7 +181,12 @@ fn a_line_counts_for_every_exchange_with_the_same_days() {
     }
     let twice = "XNYS closed 2026-11-24 Mourning\nXNAS closed 2026-11-24 Mourning\n";
     let fault = Calendars::with_overrides(twice, FILE).expect_err("one line is enough");
-    assert_eq!(fault.to_string(), format!("{FILE}:2: 2026-11-24 has a line already; keep one of them"));
+    assert_eq!(
+        fault.to_string(),
+        format!(
+            "{FILE}:2: 2026-11-24 has a line already, of this exchange or of one with the same days; keep one of them"
+        )
+    );
 }
 
 #[test]
@@ -294,21 +302,40 @@ fn override_line() -> impl Strategy<Value = String> {
     })
 }
 
+/// The calendar of Hong Kong under those of the lines that the ones before allow.
+fn laid_upon_each_other<'a>(lines: impl Iterator<Item = &'a String>) -> Calendar {
+    let (mut taken, mut calendar) = (String::new(), hong_kong());
+    for line in lines {
+        let more = format!("{taken}{line}\n");
+        if let Ok(overridden) = overridden(&more) {
+            (taken, calendar) = (more, overridden);
+        }
+    }
+    calendar
+}
+
 proptest! {
+    /// A slip in a date or time can cost trading, and can never add any.
+    #[test]
+    fn nothing_but_an_open_line_adds_trading(lines in proptest::collection::vec(override_line(), 0..40)) {
+        let (base, calendar) = (hong_kong(), laid_upon_each_other(lines.iter().filter(|line| !line.starts_with("open"))));
+        for day in date(2026, 11, 1).series(1.day()).take(61) {
+            let Day::Session(found) = calendar.session_on(day) else { continue };
+            let Day::Session(regular) = base.session_on(day) else { panic!("{day}: {lines:?}") };
+            prop_assert!(regular.open <= found.open && found.close <= regular.close, "{}: {:?}", day, found);
+            let is_apart_from_lunch = |(start, end)| found.close <= start || end <= found.open;
+            let keeps_lunch = found.lunch == regular.lunch || regular.lunch.is_some_and(is_apart_from_lunch);
+            prop_assert!(keeps_lunch, "{}: {:?}", day, found);
+        }
+    }
+
     #[test]
     fn any_overrides_laid_upon_each_other_leave_a_sane_calendar(
         lines in proptest::collection::vec(override_line(), 0..40),
         minute in 0..61 * 24 * 60_i64,
     ) {
         let november = utc("2026-11-01T00:00:00Z");
-        // Those lines that the ones before allow.
-        let (mut taken, mut calendar) = (String::new(), hong_kong());
-        for line in &lines {
-            let more = format!("{taken}{line}\n");
-            if let Ok(overridden) = overridden(&more) {
-                (taken, calendar) = (more, overridden);
-            }
-        }
+        let calendar = laid_upon_each_other(lines.iter());
         check_sanity(&calendar, november + SignedDuration::from_mins(minute));
     }
 }
