@@ -88,6 +88,15 @@ _ibga() {
             ibga__subcmd__help,status)
                 cmd="ibga__subcmd__help__subcmd__status"
                 ;;
+            ibga__subcmd__help__subcmd__schedule,crontab)
+                cmd="ibga__subcmd__help__subcmd__schedule__subcmd__crontab"
+                ;;
+            ibga__subcmd__help__subcmd__schedule,next)
+                cmd="ibga__subcmd__help__subcmd__schedule__subcmd__next"
+                ;;
+            ibga__subcmd__help__subcmd__schedule,systemd)
+                cmd="ibga__subcmd__help__subcmd__schedule__subcmd__systemd"
+                ;;
             ibga__subcmd__schedule,crontab)
                 cmd="ibga__subcmd__schedule__subcmd__crontab"
                 ;;
@@ -133,12 +142,16 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__calendar)
-            opts="-q -v -h --at --month --list --json --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --exchange-rule --at --month --list --json --config --gateway --status-file --quiet --verbose --help XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
+                    return 0
+                    ;;
                 --at)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -541,8 +554,50 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__help__subcmd__schedule)
-            opts=""
+            opts="next crontab systemd"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__schedule__subcmd__crontab)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__schedule__subcmd__next)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__schedule__subcmd__systemd)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -162,6 +162,8 @@ complete -c ibga -n "__fish_ibga_using_subcommand status" -l logs -d 'Show the l
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l at -d 'An instant to look at [default: now]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l month -d 'Draw a month, such as 2026-12' -r
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
@@ -355,16 +357,20 @@ complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s v -l verbose -d 'Sa
 complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand init" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "check"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "preflight"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "run"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "status"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "calendar"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "schedule"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "simulate"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "demo"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "doctor"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "init"
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "completions"
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "next" -d 'Show what will happen when, with IBKR\'s resets and the end of the weekly login between'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "systemd" -d 'Write the schedule as systemd units'
+complete -c ibga -n "__fish_ibga_using_subcommand calendar" -f -a "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect"
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -f -a "bash zsh fish"

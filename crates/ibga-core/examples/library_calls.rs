@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ibga_core::calendar::{self, Calendar, Calendars, Exchange};
 use ibga_core::clock::{self, Stopwatch};
-use ibga_core::gate::{self, Chosen, Market, Question};
+use ibga_core::gate::{self, Chosen, MarketRule, Question};
 use ibga_core::secure_file::Trust;
 use ibga_core::status_file;
 use ibga_core::verdict::Expectations;
@@ -47,7 +47,7 @@ fn preflight(path: &Path, exchange: Exchange, zone: &TimeZone) -> bool {
     let now = clock::now();
     let moment = calendar::Market::of_one(Calendar::for_exchange(exchange)).at(now);
     let read = status_file::read(path, &Trust::default(), zone);
-    let market = Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() };
+    let market = MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() };
     let decision = gate::judge(&Question {
         gateway: "default",
         endpoint: None,

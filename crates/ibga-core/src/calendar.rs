@@ -42,9 +42,10 @@ pub use exchange::{Exchange, UnknownExchange};
 pub use fault::{LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError};
 pub use liquid_hours::{DayHours, HoursFault, LiquidHours, Span};
 pub use market::{Combination, Market, MarketMoment, MarketState, Member};
-pub use overrides::{Calendars, Override, OverrideError};
+pub use overrides::{Calendars, IdleOverride, Override, OverrideError};
 pub use session::{Day, TradingSession};
-use table::{Plan, Table};
+pub use table::IdleReason;
+use table::{LocalDay, Table};
 
 /// Days before the end of a calendar from which a warning is due.
 ///
@@ -259,11 +260,11 @@ impl Calendar {
         let Some(table) = self.table() else {
             return Day::Unknown;
         };
-        match table.plan(date) {
-            Plan::Unknown => Day::Unknown,
-            Plan::Weekend => Day::Weekend,
-            Plan::Closed { name } => Day::Holiday { name: name.to_owned() },
-            Plan::Trading { hours, length, name } => {
+        match table.local_day(date) {
+            LocalDay::Unknown => Day::Unknown,
+            LocalDay::Weekend => Day::Weekend,
+            LocalDay::Closed { name } => Day::Holiday { name: name.to_owned() },
+            LocalDay::Trading { hours, length, name } => {
                 TradingSession::from_local(date, &hours, length, name, &table.zone).map_or(Day::Unknown, Day::Session)
             }
         }
@@ -298,6 +299,12 @@ impl Calendar {
         coverage.into_iter().flat_map(|coverage| self.overrides_between(coverage.first, coverage.last))
     }
 
+    /// The lines of an override that change nothing, in their order.
+    pub fn idle_overrides(&self) -> impl Iterator<Item = IdleOverride> {
+        let idle = self.table().into_iter().flat_map(Table::idle);
+        idle.map(|idle| IdleOverride::new(&self.override_file, idle))
+    }
+
     /// The lines of an override that have a say on a local date.
     pub fn overrides_on(&self, date: Date) -> impl Iterator<Item = Override> {
         self.overrides_between(date, date)
@@ -324,6 +331,17 @@ impl Calendar {
 
     fn table(&self) -> Option<&Table> {
         self.table.as_deref().ok()
+    }
+}
+
+#[cfg(test)]
+impl Calendar {
+    /// The compiled-in calendar as it was while a year was its last, for tests that shall outlive the years added since.
+    pub(crate) fn ending_with(exchange: Exchange, year: i16) -> Self {
+        let has_table = |mic: &str| exchange.twins().any(|twin| twin.mic == mic);
+        let (_, text) = exchange::TEXTS.iter().find(|(mic, _)| has_table(mic)).expect("a table");
+        let text = text.split(&format!("\nyear {} ", year + 1)).next().expect("a first part");
+        Self { exchange, table: Table::parse(text).map(Arc::new), override_file: Arc::default() }
     }
 }
 

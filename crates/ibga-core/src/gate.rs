@@ -42,12 +42,12 @@ pub struct Question<'a> {
     /// What the operator expects of the login.
     pub expected: &'a Expectations,
     /// The market.
-    pub market: Market<'a>,
+    pub market: MarketRule<'a>,
 }
 
 /// What the market check goes by.
 #[derive(Debug)]
-pub enum Market<'a> {
+pub enum MarketRule<'a> {
     /// The exchanges as their calendars see this moment.
     At {
         /// The moment.
@@ -428,8 +428,8 @@ fn contradiction(report: &Report) -> Option<&'static str> {
     .find_map(|(holds, what)| holds.then_some(what))
 }
 
-fn judge_market(market: &Market<'_>) -> Check {
-    let Market::At { moment, chosen, .. } = market else {
+fn judge_market(market: &MarketRule<'_>) -> Check {
+    let MarketRule::At { moment, chosen, .. } = market else {
         return Check {
             rule: Rule::Market,
             outcome: Outcome::PassedOver,
@@ -455,7 +455,7 @@ mod tests {
 
     use super::*;
     use crate::account::AccountId;
-    use crate::calendar::{self, Calendar, Exchange};
+    use crate::calendar::{Calendar, Exchange, Market};
     use crate::report::ReportError;
     use crate::verdict::ExpectedMode;
 
@@ -481,14 +481,14 @@ mod tests {
         }
     }
 
-    fn market() -> calendar::Market {
-        calendar::Market::of_one(Calendar::for_exchange(Exchange::XHKG))
+    fn market() -> Market {
+        Market::of_one(Calendar::for_exchange(Exchange::XHKG))
     }
 
     static CALENDARS: std::sync::LazyLock<Calendars> = std::sync::LazyLock::new(Calendars::default);
 
-    fn at_moment(moment: &MarketMoment, chosen: Chosen) -> Market<'_> {
-        Market::At { moment, chosen, calendars: &CALENDARS }
+    fn at_moment(moment: &MarketMoment, chosen: Chosen) -> MarketRule<'_> {
+        MarketRule::At { moment, chosen, calendars: &CALENDARS }
     }
 
     fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
@@ -672,7 +672,7 @@ mod tests {
                  XHKG is only the default: --exchange names another, --force passes market hours over"
             )
         );
-        assert_eq!(judge_market(&Market::Forced).outcome, Outcome::PassedOver);
+        assert_eq!(judge_market(&MarketRule::Forced).outcome, Outcome::PassedOver);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use ibga_core::calendar::{self, Calendars, Exchange, MarketMoment};
-use ibga_core::gate::{self, Chosen, Market, Question};
+use ibga_core::gate::{self, Chosen, MarketRule, Question};
 use ibga_core::report::Report;
 use ibga_core::verdict::Expectations;
 use jiff::tz::{Offset, TimeZone};
@@ -63,7 +63,7 @@ fn goes(report: &Report) -> bool {
         now: now(),
         max_age: MAX_AGE,
         expected: &Expectations::default(),
-        market: Market::At { moment: &MOMENT, chosen: Chosen::BySetting, calendars: &CALENDARS },
+        market: MarketRule::At { moment: &MOMENT, chosen: Chosen::BySetting, calendars: &CALENDARS },
     });
     decision.is_go()
 }

@@ -18,7 +18,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use ibga_core::clock;
 use ibga_core::secure_file::{self, ReadError, Trust};
 
@@ -95,9 +95,7 @@ struct Cli {
     command: Command,
 }
 
-// A command's arguments are made when it is typed, not all at each start: that would be half of what a start costs.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 enum Command {
     Check(check::CheckArgs),
     Preflight(preflight::PreflightArgs),
@@ -283,26 +281,12 @@ impl JudgeArgs {
 
 /// The commands with all their arguments and texts, from which the reference pages are made.
 pub fn definition() -> clap::Command {
-    let mut command = Cli::command();
-    command.build();
-    command
-}
-
-/// The commands as far as these arguments need them: of the one that is typed all, of the others the names.
-fn definition_for(arguments: &[OsString]) -> clap::Command {
-    let command = Cli::command();
-    let is_enough = |first: &OsString| {
-        ["-V", "--version"].iter().any(|flag| first == flag)
-            || command.get_subcommands().any(|one| one.get_name() == first)
-    };
-    if arguments.get(1).is_some_and(is_enough) { command } else { definition() }
+    Cli::command()
 }
 
 /// Runs the command that the arguments name and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let parsed = definition_for(&arguments).try_get_matches_from(arguments);
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(fault) => {
             let _ = fault.print();

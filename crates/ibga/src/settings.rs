@@ -36,7 +36,9 @@ use ibga_core::verdict::ExpectedMode;
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
 pub use probe_contract::ProbeContract;
-pub use values::{BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketChoice, STOCK_CONNECT};
+pub use values::{
+    BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketChoice, STOCK_CONNECT, check_exchanges,
+};
 
 use crate::users::{self, USERS};
 use layers::{Entry, Layer, pick};

@@ -19,7 +19,7 @@ type Lazy = LazyLock<Result<Arc<Table>, TableError>>;
 pub(super) struct Bundled {
     pub(super) mic: &'static str,
     name: &'static str,
-    /// Other codes, that of Interactive Brokers first.
+    /// Other codes: that of Interactive Brokers, then what people call the exchange. None is a code of another exchange there.
     pub(super) aliases: &'static [&'static str],
     table: &'static Lazy,
 }
@@ -39,21 +39,21 @@ macro_rules! tables {
 tables!(XHKG, XNYS, XTKS, XSHG, XSES, XASX, XLON, XETR);
 
 pub(super) static BUNDLED: [Bundled; 10] = [
-    Bundled { mic: "XHKG", name: "Stock Exchange of Hong Kong", aliases: &["SEHK"], table: &XHKG },
+    Bundled { mic: "XHKG", name: "Stock Exchange of Hong Kong", aliases: &["SEHK", "HKEX", "HKSE"], table: &XHKG },
     Bundled { mic: "XNYS", name: "New York Stock Exchange", aliases: &["NYSE"], table: &XNYS },
     Bundled { mic: "XNAS", name: "Nasdaq, with the days of XNYS", aliases: &["NASDAQ"], table: &XNYS },
-    Bundled { mic: "XTKS", name: "Tokyo Stock Exchange", aliases: &["TSEJ"], table: &XTKS },
-    Bundled { mic: "XSHG", name: "Shanghai Stock Exchange", aliases: &["SEHKNTL"], table: &XSHG },
+    Bundled { mic: "XTKS", name: "Tokyo Stock Exchange", aliases: &["TSEJ", "JPX"], table: &XTKS },
+    Bundled { mic: "XSHG", name: "Shanghai Stock Exchange", aliases: &["SEHKNTL", "SSE"], table: &XSHG },
     Bundled {
         mic: "XSHE",
         name: "Shenzhen Stock Exchange, with the days of XSHG",
-        aliases: &["SEHKSZSE"],
+        aliases: &["SEHKSZSE", "SZSE"],
         table: &XSHG,
     },
     Bundled { mic: "XSES", name: "Singapore Exchange", aliases: &["SGX"], table: &XSES },
     Bundled { mic: "XASX", name: "Australian Securities Exchange", aliases: &["ASX"], table: &XASX },
     Bundled { mic: "XLON", name: "London Stock Exchange", aliases: &["LSE"], table: &XLON },
-    Bundled { mic: "XETR", name: "Xetra", aliases: &["IBIS"], table: &XETR },
+    Bundled { mic: "XETR", name: "Xetra", aliases: &["IBIS", "XETRA"], table: &XETR },
 ];
 
 /// An exchange with a compiled-in calendar, named by its market identifier code (MIC, ISO 10383).
@@ -91,6 +91,13 @@ impl Exchange {
     /// The exchange that Interactive Brokers calls so.
     pub fn from_broker_code(code: &str) -> Option<Self> {
         Self::known().find(|exchange| exchange.broker_code().eq_ignore_ascii_case(code))
+    }
+
+    /// The exchanges with the same table, itself among them, in one order for all of them.
+    pub(super) fn twins(self) -> impl Iterator<Item = Self> {
+        let own = self.bundled();
+        let is_twin = move |other: &&Bundled| own.is_some_and(|own| std::ptr::eq(own.table, other.table));
+        BUNDLED.iter().filter(is_twin).map(|bundled| Self { mic: bundled.mic })
     }
 
     /// The compiled-in table.

@@ -156,16 +156,31 @@ pub enum LineFault {
         date: Date,
     },
     /// Two lines of one text speak of the same date.
-    #[error("{date} has a line already; keep one of them")]
+    #[error("{date} has a line already, of this exchange or of one with the same days; keep one of them")]
     Repeated {
         /// The date as written.
         date: Date,
     },
     /// An override gave a late start or early end to a date on which the table has no trading session.
-    #[error("{date} has no trading session to shorten; correct the date")]
+    #[error("{date} has no trading session to shorten; correct the date, or put an `open` line of that date before it")]
     ClosedAlready {
         /// The date as written.
         date: Date,
+    },
+    /// An override gave a later end or earlier start than the table has on that date.
+    #[error(
+        "{date} has shorter hours already, which this line would lengthen; \
+         correct the date or time, or put an `open` line of that date before it"
+    )]
+    Lengthens {
+        /// The date as written.
+        date: Date,
+    },
+    /// An override adds a year on which every weekday would trade.
+    #[error("year {year} has no closed day; add them, or every holiday would count as open")]
+    NoClosures {
+        /// The year as written.
+        year: i16,
     },
     /// An early end or late start does not shorten that day's trading session.
     #[error("no shorter trading session is left on {date}; give a time between its open and close")]

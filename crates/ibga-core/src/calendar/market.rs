@@ -4,9 +4,11 @@
 //! Shanghai and Hong Kong. What is unknown never counts as open.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, Time};
+use jiff::tz::{Offset, TimeZone};
 
-use super::{Calendar, DataQuality, Exchange, Moment, Phase};
+use super::table::Hours;
+use super::{Calendar, DataQuality, Exchange, IdleOverride, Moment, Phase};
 
 /// How many edges are looked at for the next change of several exchanges: some weeks of trading.
 const EDGES_MAX: usize = 200;
@@ -35,6 +37,8 @@ impl Combination {
 pub struct Market {
     calendars: Vec<Calendar>,
     combination: Combination,
+    /// Found out once, since a schedule asks for the next open some hundred times.
+    hours: CommonHours,
 }
 
 /// Whether a market is open. Only `Open` is continuous trading.
@@ -68,6 +72,8 @@ pub struct Member {
     pub zone: Option<TimeZone>,
     /// Days until its calendar ends: 0 on the last day, negative after it.
     pub days_left: Option<i32>,
+    /// The lines of an override that change nothing in its calendar.
+    pub idle_overrides: Vec<IdleOverride>,
 }
 
 impl Member {
@@ -101,12 +107,13 @@ fn is_open(moment: &Moment) -> bool {
 impl Market {
     /// A market of one exchange.
     pub fn of_one(calendar: Calendar) -> Self {
-        Self { calendars: vec![calendar], combination: Combination::All }
+        Self::new(vec![calendar], Combination::All)
     }
 
     /// A market of several exchanges. Without any it is never open.
     pub fn new(calendars: Vec<Calendar>, combination: Combination) -> Self {
-        Self { calendars, combination }
+        let hours = CommonHours::of(&calendars);
+        Self { calendars, combination, hours }
     }
 
     /// The exchanges.
@@ -134,6 +141,7 @@ impl Market {
                 moment,
                 zone: calendar.zone().cloned(),
                 days_left: coverage.map(|(coverage, date)| coverage.days_left(date)),
+                idle_overrides: calendar.idle_overrides().collect(),
             }
         });
         MarketMoment {
@@ -143,6 +151,18 @@ impl Market {
             state,
             next_open,
             next_close,
+        }
+    }
+
+    /// Whether the market can be open at all after an instant, by regular hours and the ends of the calendars.
+    pub(super) fn can_be_open_after(&self, instant: Timestamp) -> bool {
+        let is_covered = |calendar: &Calendar| {
+            let coverage = calendar.coverage().zip(calendar.local_date(instant));
+            coverage.is_some_and(|(coverage, date)| date <= coverage.last)
+        };
+        match self.combination {
+            Combination::Any => true,
+            Combination::All => self.hours == CommonHours::Possible && self.calendars.iter().all(is_covered),
         }
     }
 
@@ -171,9 +191,65 @@ impl Market {
             if is_wanted(self.state(&moments)) {
                 return Some(edge);
             }
+            if !self.can_be_open_after(edge) {
+                return None;
+            }
             edge = next_edge(&moments)?;
         }
         None
+    }
+}
+
+/// Whether the regular hours of exchanges leave an hour of the day at which all can trade, whatever the season.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CommonHours {
+    Possible,
+    Never,
+}
+
+impl CommonHours {
+    /// Special days only shorten the regular hours or restore them, so these bound every trading session.
+    pub(super) fn of(calendars: &[Calendar]) -> Self {
+        let spans: Vec<Vec<DaySpan>> = calendars.iter().map(DaySpan::of).collect();
+        let meet = |one: &[DaySpan], other: &[DaySpan]| one.iter().any(|a| other.iter().any(|b| a.meets(*b)));
+        let mut pairs =
+            spans.iter().enumerate().flat_map(|(at, one)| spans.iter().skip(at + 1).map(move |two| (one, two)));
+        if pairs.all(|(one, two)| meet(one, two)) { Self::Possible } else { Self::Never }
+    }
+}
+
+const DAY_SECONDS: i32 = 24 * 60 * 60;
+
+/// A part of every day in UTC, in seconds; it may reach over midnight.
+#[derive(Debug, Clone, Copy)]
+struct DaySpan {
+    start: i32,
+    length: i32,
+}
+
+impl DaySpan {
+    /// From the earliest open to the latest close of each line of hours, summer and winter taken together.
+    fn of(calendar: &Calendar) -> Vec<Self> {
+        let (Some(table), Some(coverage)) = (calendar.table(), calendar.coverage()) else { return Vec::new() };
+        let instant = |date: Date| table.zone.to_timestamp(date.to_datetime(Time::midnight())).ok();
+        let (Some(first), Some(last)) = (instant(coverage.first), instant(coverage.last)) else { return Vec::new() };
+        let changes = table.zone.following(first).take_while(|change| change.timestamp() <= last);
+        let offsets: Vec<i32> = std::iter::once(table.zone.to_offset(first))
+            .chain(changes.map(|change| change.offset()))
+            .map(Offset::seconds)
+            .collect();
+        let (Some(min), Some(max)) = (offsets.iter().min(), offsets.iter().max()) else { return Vec::new() };
+        let seconds = |time: Time| (i32::from(time.hour()) * 60 + i32::from(time.minute())) * 60;
+        let span = |hours: &Hours| {
+            let start = seconds(hours.open) - max;
+            Self { start, length: seconds(hours.close) - min - start }
+        };
+        table.hours().iter().map(span).collect()
+    }
+
+    fn meets(self, other: Self) -> bool {
+        let ahead = (other.start - self.start).rem_euclid(DAY_SECONDS);
+        ahead < self.length || DAY_SECONDS - ahead < other.length
     }
 }
 

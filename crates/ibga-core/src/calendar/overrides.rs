@@ -1,6 +1,7 @@
 //! Responsible for a user's override: a text whose lines correct the compiled-in tables, each for one exchange.
 //!
-//! `XHKG closed 2026-11-23 System failure` is one line; the grammar after the exchange is that of a table. A text with a
+//! `XHKG closed 2026-11-23 System failure` is one line; the grammar after the exchange is that of a table. A line counts for
+//! every exchange with the same table: what closes New York closes Nasdaq. A text with a
 //! faulty line is refused as a whole, also if the line speaks of an exchange that nobody asks for: it must never be passed
 //! over, since it may have been the closure of today.
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use super::fault::{LineFault, TableError};
 use super::reader::{KEYWORDS, lines, next_word};
-use super::table::Change;
+use super::table::{Change, Idle, IdleReason};
 use super::{Calendar, Exchange};
 
 /// The calendars of a machine: the compiled-in ones, with an override laid upon those it speaks of.
@@ -23,22 +24,25 @@ impl Calendars {
     /// Reads an override. `file` is what messages call it.
     ///
     /// A line wins over the table on its date; only a late start and an early end of the same date add up. Years may be added
-    /// after the last. Dates before the first year are passed over, so that an old override stays valid.
+    /// after the last. Lines that change nothing are kept apart ([`Calendar::idle_overrides`]), so that an old override stays
+    /// valid and a slip of the pen is seen.
     ///
     /// # Errors
     /// The first line that cannot be used. The caller must then not fall back to the calendars without it.
     pub fn with_overrides(text: &str, file: &str) -> Result<Self, OverrideError> {
         let refused = |fault| OverrideError { file: file.to_owned(), fault };
-        let mut by_exchange: BTreeMap<Exchange, Vec<(usize, &str)>> = BTreeMap::new();
+        // The first of exchanges with one table stands for all of them.
+        let mut by_table: BTreeMap<Exchange, Vec<(usize, &str)>> = BTreeMap::new();
         for (line, text) in lines(text).map_err(refused)? {
             let (word, rest) = next_word(text);
             let exchange = exchange(word, rest).map_err(|fault| refused(TableError::Line { line, fault }))?;
-            by_exchange.entry(exchange).or_default().push((line, rest));
+            by_table.entry(exchange.twins().next().unwrap_or(exchange)).or_default().push((line, rest));
         }
         let mut overridden = BTreeMap::new();
-        for (exchange, lines) in by_exchange {
-            let table = exchange.table().and_then(|table| table.overridden(lines)).map_err(refused)?;
-            overridden.insert(exchange, Calendar { exchange, table: Ok(Arc::new(table)), override_file: file.into() });
+        for (first, lines) in by_table {
+            let table = Arc::new(first.table().and_then(|table| table.overridden(lines)).map_err(refused)?);
+            let calendar = |exchange| Calendar { exchange, table: Ok(Arc::clone(&table)), override_file: file.into() };
+            overridden.extend(first.twins().map(|exchange| (exchange, calendar(exchange))));
         }
         Ok(Self { overridden })
     }
@@ -58,8 +62,8 @@ fn exchange(word: &str, rest: &str) -> Result<Exchange, LineFault> {
     if rest.is_empty() { Err(LineFault::ExchangeAlone) } else { Ok(exchange) }
 }
 
-/// A line of an override that had a say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A line of an override.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Override {
     /// The file.
     pub file: Arc<str>,
@@ -72,6 +76,29 @@ pub struct Override {
 impl Override {
     pub(super) fn new(file: &Arc<str>, change: &Change) -> Self {
         Self { file: Arc::clone(file), line: change.line, text: change.text.clone() }
+    }
+}
+
+/// A line of an override that changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdleOverride {
+    /// The line.
+    pub line: Override,
+    /// Why it changes nothing.
+    pub reason: IdleReason,
+}
+
+impl IdleOverride {
+    pub(super) fn new(file: &Arc<str>, idle: &Idle) -> Self {
+        let line = Override { file: Arc::clone(file), line: idle.line, text: idle.text.clone() };
+        Self { line, reason: idle.reason }
+    }
+}
+
+impl fmt::Display for IdleOverride {
+    /// `/etc/ibga/calendar.txt:3: closed 2016-11-23 System failure (no effect: before the first year that is known)`
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} (no effect: {})", self.line, self.reason.text())
     }
 }
 

@@ -11,7 +11,9 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::DataQuality;
 use super::fault::{CLOSING_AUCTION_MINUTES_MAX, LineFault, TABLE_BYTES_MAX, TABLE_LINE_BYTES_MAX, TableError, YEARS};
-use super::table::{Change, ChangeScope, ClosingAuction, Hours, Special, Year, hours_on, is_weekend};
+use super::table::{
+    Change, ChangeScope, ClosingAuction, Effect, Hours, Idle, IdleReason, Special, Year, hours_on, is_weekend,
+};
 use crate::nearest::nearest;
 
 /// The first words of lines.
@@ -65,6 +67,8 @@ pub(super) struct Reader {
     pub(super) specials: BTreeMap<Date, Special>,
     /// The lines of an override that have an effect.
     pub(super) changes: Vec<Change>,
+    /// The lines of an override that have none.
+    pub(super) idle: Vec<Idle>,
     /// Number of the line being read, from 1.
     line: usize,
     /// The line itself, while an override is read.
@@ -151,6 +155,8 @@ impl Reader {
         let last = self.years.last_key_value().map(|(last, _)| *last);
         if self.scope == Scope::Override && last.is_some_and(|last| year <= last) {
             // The table has learned this year since the override was written, and knows it better.
+            let is_past = self.years.first_key_value().is_some_and(|(first, _)| year < *first);
+            self.note_idle(if is_past { IdleReason::TooEarly } else { IdleReason::KnownYear });
             return Ok(());
         }
         if last.is_some_and(|last| last + 1 != year) {
@@ -167,7 +173,7 @@ impl Reader {
 
     fn read_closed(&mut self, rest: &str) -> Result<(), LineFault> {
         let (word, name) = next_word(rest);
-        let date = parse_date(word)?;
+        let date = parse_trading_date(word)?;
         self.add(date, Special::Closed { name: parse_text(name)? })
     }
 
@@ -190,6 +196,7 @@ impl Reader {
     fn add(&mut self, date: Date, special: Special) -> Result<(), LineFault> {
         let is_past = self.years.first_key_value().is_some_and(|(first, _)| date.year() < *first);
         if self.scope == Scope::Override && is_past {
+            self.note_idle(IdleReason::TooEarly);
             return Ok(());
         }
         if !self.years.contains_key(&date.year()) {
@@ -200,18 +207,30 @@ impl Reader {
             return Err(LineFault::Repeated { date });
         }
         let special = special.completed_by(earlier);
-        let base = self.base.get(&date);
-        if let Special::Shortened { late, early, .. } = special.clone().completed_by(base) {
-            // A slip in the date must not open a holiday; only `open` does that.
-            if matches!(base, Some(Special::Closed { .. })) {
-                return Err(LineFault::ClosedAlready { date });
-            }
-            if hours_on(&self.hours, date).and_then(|hours| hours.shortened(late, early)).is_none() {
-                return Err(LineFault::NotShorter { date });
-            }
+        match special.effect(date, self.base.get(&date), hours_on(&self.hours, date))? {
+            Effect::Change => self.note(ChangeScope::Day(date)),
+            Effect::Nothing => self.note_idle(IdleReason::KnownDay),
+        }
+        if matches!(special, Special::Open { .. }) {
+            self.base.remove(&date);
         }
         self.specials.insert(date, special);
-        self.note(ChangeScope::Day(date));
+        Ok(())
+    }
+
+    /// Refuses a year that an override adds without a single closed day: all its holidays would count as open.
+    pub(super) fn require_closures(&self) -> Result<(), TableError> {
+        let is_closed = |year| {
+            let mut specials = self.specials.iter();
+            specials.any(|(date, special)| date.year() == year && matches!(special, Special::Closed { .. }))
+        };
+        for change in &self.changes {
+            if let ChangeScope::Year(year) = change.scope
+                && !is_closed(year)
+            {
+                return Err(TableError::Line { line: change.line, fault: LineFault::NoClosures { year } });
+            }
+        }
         Ok(())
     }
 
@@ -219,6 +238,13 @@ impl Reader {
     fn note(&mut self, scope: ChangeScope) {
         if self.scope == Scope::Override {
             self.changes.push(Change { line: self.line, scope, text: self.text.clone() });
+        }
+    }
+
+    /// Keeps in mind that a line of an override changes nothing.
+    fn note_idle(&mut self, reason: IdleReason) {
+        if self.scope == Scope::Override {
+            self.idle.push(Idle { line: self.line, text: self.text.clone(), reason });
         }
     }
 

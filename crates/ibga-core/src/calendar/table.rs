@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
-use super::fault::TableError;
+use super::fault::{LineFault, TableError};
 use super::reader::Reader;
 use super::{DataQuality, DayLength};
 
@@ -88,14 +88,57 @@ pub(super) enum Special {
 }
 
 impl Special {
-    /// Whether two lines of one text cannot both hold. Only a late start and an early end go together.
-    pub(super) fn contradicts(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Shortened { late, early, .. }, Self::Shortened { late: other_late, early: other_early, .. }) => {
-                late.is_some() && other_late.is_some() || early.is_some() && other_early.is_some()
+    /// Whether a later line of the same text cannot hold as well. Only a late start and an early end go together, and either
+    /// follows an `open` line, which clears the day for it.
+    pub(super) fn contradicts(&self, later: &Self) -> bool {
+        match (self, later) {
+            (Self::Shortened { late, early, .. }, Self::Shortened { late: later_late, early: later_early, .. }) => {
+                late.is_some() && later_late.is_some() || early.is_some() && later_early.is_some()
             }
+            (Self::Open { .. }, Self::Shortened { .. }) => false,
             _ => true,
         }
+    }
+
+    /// Whether it gives a day a later end or an earlier start than another line does.
+    fn lengthens(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Shortened { late, early, .. }, Self::Shortened { late: other_late, early: other_early, .. }) => {
+                early.zip(*other_early).is_some_and(|(time, other)| time > other)
+                    || late.zip(*other_late).is_some_and(|(time, other)| time < other)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it leaves a day as what the table says makes it.
+    fn repeats(&self, base: Option<&Self>) -> bool {
+        match (self, base) {
+            (Self::Closed { .. }, Some(Self::Closed { .. })) | (Self::Open { .. }, None) => true,
+            (Self::Shortened { late, early, .. }, Some(Self::Shortened { late: base_late, early: base_early, .. })) => {
+                late == base_late && early == base_early
+            }
+            _ => false,
+        }
+    }
+
+    /// What a line does to a day on which the table under it says `base`.
+    ///
+    /// A slip in the date must not open a holiday or lengthen a half day; only `open` does that.
+    pub(super) fn effect(&self, date: Date, base: Option<&Self>, hours: Option<Hours>) -> Result<Effect, LineFault> {
+        let completed = self.clone().completed_by(base);
+        if let Self::Shortened { late, early, .. } = &completed {
+            if matches!(base, Some(Self::Closed { .. })) {
+                return Err(LineFault::ClosedAlready { date });
+            }
+            if base.is_some_and(|base| completed.lengthens(base)) {
+                return Err(LineFault::Lengthens { date });
+            }
+            if hours.and_then(|hours| hours.shortened(*late, *early)).is_none() {
+                return Err(LineFault::NotShorter { date });
+            }
+        }
+        Ok(if completed.repeats(base) { Effect::Nothing } else { Effect::Change })
     }
 
     /// This line, with the late start or early end that it leaves open taken from an earlier line.
@@ -118,9 +161,16 @@ impl Special {
     }
 }
 
+/// Whether a line changes a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Change,
+    Nothing,
+}
+
 /// What a table says about one date, in local wall time.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Plan<'table> {
+pub(super) enum LocalDay<'table> {
     /// The date lies outside the years of the table.
     Unknown,
     /// Saturday or Sunday, whether or not a holiday falls on it.
@@ -142,6 +192,8 @@ pub(super) struct Table {
     specials: BTreeMap<Date, Special>,
     /// What an override changed, in the order of its lines.
     changes: Vec<Change>,
+    /// The lines of an override that change nothing.
+    idle: Vec<Idle>,
 }
 
 /// A line of an override that has an effect.
@@ -151,6 +203,36 @@ pub(super) struct Change {
     pub(super) scope: ChangeScope,
     /// The line as it is told to a person, without the exchange.
     pub(super) text: String,
+}
+
+/// A line of an override that changes nothing: a slip, or something that the table has learned since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Idle {
+    pub(super) line: usize,
+    pub(super) text: String,
+    pub(super) reason: IdleReason,
+}
+
+/// Why a line of an override changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdleReason {
+    /// Its date or year lies before the first year that is known.
+    TooEarly,
+    /// The year is known without it.
+    KnownYear,
+    /// The date is that way without it.
+    KnownDay,
+}
+
+impl IdleReason {
+    /// The reason in words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TooEarly => "before the first year that is known",
+            Self::KnownYear => "the year is known without it",
+            Self::KnownDay => "the day is so without it",
+        }
+    }
 }
 
 /// What a line of an override reaches.
@@ -181,7 +263,14 @@ impl Table {
             let keyword = if reader.hours.is_empty() { "hours" } else { "year" };
             return Err(TableError::Incomplete { keyword });
         }
-        Ok(Self { zone, hours: reader.hours, years: reader.years, specials: reader.specials, changes: Vec::new() })
+        Ok(Self {
+            zone,
+            hours: reader.hours,
+            years: reader.years,
+            specials: reader.specials,
+            changes: Vec::new(),
+            idle: Vec::new(),
+        })
     }
 
     /// This table with the lines of an override laid upon it; a date in both is what the override says.
@@ -194,6 +283,7 @@ impl Table {
         let mut reader =
             Reader::of_override(self.zone.clone(), self.hours.clone(), self.years.clone(), self.specials.clone());
         reader.read_lines(lines)?;
+        reader.require_closures()?;
         let mut specials = reader.base;
         for (date, special) in reader.specials {
             let special = special.completed_by(specials.get(&date));
@@ -205,7 +295,13 @@ impl Table {
             years: reader.years,
             specials,
             changes: reader.changes,
+            idle: reader.idle,
         })
+    }
+
+    /// Every line of regular hours.
+    pub(super) fn hours(&self) -> &[Hours] {
+        &self.hours
     }
 
     /// First and last day that the table knows.
@@ -225,32 +321,39 @@ impl Table {
         self.changes.iter().filter(move |change| change.scope.reaches(first, last))
     }
 
+    /// The lines of an override that change nothing.
+    pub(super) fn idle(&self) -> &[Idle] {
+        &self.idle
+    }
+
     /// Every year of the table.
     pub(super) fn years(&self) -> impl Iterator<Item = (i16, &Year)> {
         self.years.iter().map(|(number, year)| (*number, year))
     }
 
     /// What a local date is.
-    pub(super) fn plan(&self, date: Date) -> Plan<'_> {
+    pub(super) fn local_day(&self, date: Date) -> LocalDay<'_> {
         if !self.years.contains_key(&date.year()) {
-            return Plan::Unknown;
+            return LocalDay::Unknown;
         }
         if is_weekend(date) {
-            return Plan::Weekend;
+            return LocalDay::Weekend;
         }
         let Some(regular) = hours_on(&self.hours, date) else {
-            return Plan::Unknown;
+            return LocalDay::Unknown;
         };
         match self.specials.get(&date) {
-            None => Plan::Trading { hours: regular, length: DayLength::Full, name: None },
-            Some(Special::Closed { name }) => Plan::Closed { name },
-            Some(Special::Open { name }) => Plan::Trading { hours: regular, length: DayLength::Full, name: Some(name) },
+            None => LocalDay::Trading { hours: regular, length: DayLength::Full, name: None },
+            Some(Special::Closed { name }) => LocalDay::Closed { name },
+            Some(Special::Open { name }) => {
+                LocalDay::Trading { hours: regular, length: DayLength::Full, name: Some(name) }
+            }
             Some(Special::Shortened { late, early, name }) => match regular.shortened(*late, *early) {
                 Some(hours) => {
                     let length = if early.is_some() { DayLength::Half } else { DayLength::Full };
-                    Plan::Trading { hours, length, name: Some(name) }
+                    LocalDay::Trading { hours, length, name: Some(name) }
                 }
-                None => Plan::Unknown,
+                None => LocalDay::Unknown,
             },
         }
     }

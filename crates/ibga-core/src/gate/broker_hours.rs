@@ -1,13 +1,13 @@
 //! The rule of the broker's hours: while the calendar and IBKR contradict each other, nobody knows whether the market is open.
 
-use super::{Check, Market, Outcome, Rule, market_text, passed};
+use super::{Check, MarketRule, Outcome, Rule, market_text, passed};
 use crate::calendar::Comparison;
 use crate::report::BrokerHours;
 
 /// Judges, and hands on both readings of each day that was compared.
-pub(super) fn judge(market: &Market<'_>, hours: &BrokerHours) -> (Check, Option<Comparison>) {
+pub(super) fn judge(market: &MarketRule<'_>, hours: &BrokerHours) -> (Check, Option<Comparison>) {
     let rule = Rule::BrokerHours;
-    let Market::At { moment, calendars, .. } = market else {
+    let MarketRule::At { moment, calendars, .. } = market else {
         let text = "IBKR's hours passed over (--force)".into();
         return (Check { rule, outcome: Outcome::PassedOver, text }, None);
     };
@@ -53,10 +53,10 @@ mod tests {
             now: report.timestamp,
             max_age: Duration::from_mins(10),
             expected: &Expectations::default(),
-            market: Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
+            market: MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
         };
         let decision = gate::judge(&question);
-        let forced = gate::judge(&Question { market: Market::Forced, ..question });
+        let forced = gate::judge(&Question { market: MarketRule::Forced, ..question });
         let rule = |decision: &Decision| decision.checks.iter().find(|check| check.rule == Rule::BrokerHours).cloned();
         assert!(forced.is_go() && rule(&forced).is_none_or(|check| check.outcome == Outcome::PassedOver));
         (rule(&decision), decision)

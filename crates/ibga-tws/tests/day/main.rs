@@ -12,7 +12,7 @@ use std::time::Duration;
 use ibga_core::account::AccountId;
 use ibga_core::calendar::{self, Calendar, Calendars, Exchange};
 use ibga_core::cause::Cause;
-use ibga_core::gate::{self, Chosen, Market, Question};
+use ibga_core::gate::{self, Chosen, MarketRule, Question};
 use ibga_core::observation::{ApiSeen, ConnectFailure, ContainerSeen, Observation};
 use ibga_core::report::{Circumstances, Report, Writer};
 use ibga_core::verdict::{Expectations, ExpectedMode, Verdict, judge};
@@ -161,7 +161,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
         now,
         max_age: MAX_AGE,
         expected: &expectations(recording),
-        market: Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
+        market: MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
     });
     assert!(!decision.is_go() || verdict.cause == Cause::Ready, "{}: a false go", recording.name);
     let reasons: Vec<&str> = decision.failures().map(|check| check.rule.fault_code()).collect();

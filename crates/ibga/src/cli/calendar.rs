@@ -4,20 +4,22 @@ mod month;
 mod page;
 
 use clap::Args;
-use ibga_core::calendar::{Calendar, DayLength, Exchange, Market, Moment, Phase};
+use ibga_core::calendar::{Calendar, DayLength, Exchange, Market, Phase};
+use ibga_core::gate::market_warnings;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::preflight::{HereAndNow, here_and_now, pretty};
-use super::{CommonArgs, Exit, settings, usage_fault};
+use super::{CommonArgs, Exit, offered, settings, usage_fault};
 use crate::market::{calendars, market};
 use crate::output::{Output, Paint, printable};
-use crate::settings::STOCK_CONNECT;
+use crate::settings::check_exchanges;
 
 const AFTER_HELP: &str = "\
 Examples:
   ibga calendar                              now and next, on the exchange that is set
-  ibga calendar XHKG XNYS                    on these two
+  ibga calendar XHKG XNYS                    on these two, and when both are open
+  ibga calendar XHKG,XNYS --exchange-rule any  and when one of them is
   ibga calendar XHKG --month 2026-12         a month as a drawing
   ibga calendar --list                       what is known, from where, and to when
   ibga calendar XHKG --at 2026-12-24T04:00:00Z --json | jq -r .phase
@@ -29,9 +31,12 @@ Exit codes: 0 told, 2 wrong usage or configuration.";
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct CalendarArgs {
-    /// Exchanges [default: those that are set, XHKG if none is]
-    #[arg(value_name = "MIC")]
+    /// Exchanges, as --exchange of `ibga preflight` takes them [default: those that are set, XHKG if none is]
+    #[arg(value_name = "MIC|stock_connect", value_parser = offered::exchanges(), hide_possible_values = true)]
     exchanges: Vec<String>,
+    /// Of several exchanges: all have to be open at once, or any is enough [default: all]
+    #[arg(long, value_name = "any|all", value_parser = offered::exchange_rules(), hide_possible_values = true, conflicts_with_all = ["month", "list"])]
+    exchange_rule: Option<String>,
     /// An instant to look at [default: now]
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
@@ -65,12 +70,11 @@ fn told(arguments: &CalendarArgs) -> Result<String, Exit> {
     let at = moment_of(arguments).map_err(|fault| usage_fault(&fault))?;
     let month = arguments.month.as_deref().map(month::parse).transpose().map_err(|fault| usage_fault(&fault))?;
     let named = &arguments.exchanges;
-    let is_one = |name: &&String| !name.eq_ignore_ascii_case(STOCK_CONNECT);
-    for name in named.iter().filter(is_one) {
-        name.parse::<Exchange>().map_err(|fault| usage_fault(&fault.to_string()))?;
-    }
+    // A fault here names no flag, since none was written.
+    check_exchanges(named).map_err(|fault| usage_fault(&fault.to_string()))?;
     let mut flags = arguments.common.flags();
     flags.exchanges.clone_from(named);
+    flags.exchange_rule.clone_from(&arguments.exchange_rule);
     let settings = settings(&flags, arguments.common.output())?;
     let known = calendars(&settings).map_err(|fault| usage_fault(&fault))?;
     let market = market(&settings, &known);
@@ -83,7 +87,7 @@ fn told(arguments: &CalendarArgs) -> Result<String, Exit> {
         return Ok(pretty(&document(&chosen, |calendar| match month {
             Some(month) => month::document(calendar, month),
             None if arguments.list => page::coverage_document(calendar, &at),
-            None => moment_document(&calendar.at(at.now)),
+            None => moment_document(calendar, at.now),
         })));
     }
     let paint = Paint::for_stdout();
@@ -120,7 +124,9 @@ fn document(calendars: &[Calendar], one: impl Fn(&Calendar) -> Value) -> Value {
 }
 
 /// A moment as a program reads it.
-fn moment_document(moment: &Moment) -> Value {
+fn moment_document(calendar: &Calendar, now: Timestamp) -> Value {
+    let moment = calendar.at(now);
+    let warnings = market_warnings(&Market::of_one(calendar.clone()).at(now));
     let utc = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let half_day = (moment.phase != Phase::Unknown).then_some(moment.length == Some(DayLength::Half));
     json!({
@@ -136,6 +142,7 @@ fn moment_document(moment: &Moment) -> Value {
         "data": moment.data.code(),
         "auction": moment.auction.map(ibga_core::calendar::Auction::code),
         "overrides": moment.overrides.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": warnings,
     })
 }
 
@@ -158,7 +165,10 @@ mod tests {
 XHKG closed 2026-12-08 System failure, all trading halted by the exchange until further notice
 XHKG early 2026-12-09 11:00 Outage
 XHKG late 2026-12-10 10:30 Outage
-XSHG year 2027 official The notice of the exchange
+XETR year 2028 official The notice of the exchange
+XETR closed 2028-04-14 Good Friday
+XETR closed 2023-12-29 The year is a slip of the pen
+XETR closed 2026-12-25 Christmas Day
 ";
 
     fn calendar(mic: &str, overrides: &str) -> Calendar {
@@ -186,7 +196,7 @@ XSHG year 2027 official The notice of the exchange
             ("month", "XHKG", "2026-12", ""),
             ("month_overridden", "XHKG", "2026-12", OVERRIDES),
             ("month_of_new_hours", "XTKS", "2024-11", ""),
-            ("month_not_known", "XSHG", "2027-01", ""),
+            ("month_not_known", "XSHG", "2031-01", ""),
             // It begins on a Sunday.
             ("month_of_six_weeks", "XNYS", "2026-11", ""),
         ] {
@@ -210,8 +220,8 @@ XSHG year 2027 official The notice of the exchange
             ("now", "XHKG", "2026-12-23T02:00:00Z", "Asia/Hong_Kong", ""),
             ("now_from_elsewhere", "XHKG", "2026-12-23T02:00:00Z", "America/New_York", ""),
             ("now_overridden", "XHKG", "2026-12-07T09:00:00Z", "UTC", OVERRIDES),
-            ("now_near_the_end", "XSHG", "2026-12-30T02:00:00Z", "Asia/Shanghai", ""),
-            ("now_not_known", "XSHG", "2027-01-04T02:00:00Z", "Asia/Shanghai", ""),
+            ("now_near_the_end", "XHKG", "2027-12-30T02:00:00Z", "Asia/Hong_Kong", ""),
+            ("now_not_known", "XSHG", "2031-01-06T02:00:00Z", "Asia/Shanghai", ""),
         ] {
             let text = page::sessions(&calendar(mic, overrides), &at(instant, zone), Paint::Plain);
             insta::assert_snapshot!(name, fits(text));
@@ -220,7 +230,7 @@ XSHG year 2027 official The notice of the exchange
 
     #[test]
     fn several_exchanges() {
-        let at = at("2026-12-24T06:00:00Z", "Asia/Hong_Kong");
+        let at = at("2025-12-24T06:00:00Z", "Asia/Hong_Kong");
         let calendars = vec![calendar("XSHG", ""), calendar("XHKG", "")];
         let text = [Combination::All, Combination::Any]
             .map(|combination| together(&Market::new(calendars.clone(), combination), &at, Paint::Plain));
@@ -237,8 +247,8 @@ XSHG year 2027 official The notice of the exchange
             pages.collect::<Vec<_>>().join("\n\n")
         };
         insta::assert_snapshot!("list", fits(list("")));
-        let shanghai = page::coverage(&calendar("XSHG", OVERRIDES), &at, Paint::Plain);
-        insta::assert_snapshot!("list_overridden", fits(shanghai));
+        let frankfurt = page::coverage(&calendar("XETR", OVERRIDES), &at, Paint::Plain);
+        insta::assert_snapshot!("list_overridden", fits(frankfurt));
     }
 
     #[test]
@@ -253,9 +263,9 @@ XSHG year 2027 official The notice of the exchange
     #[test]
     fn documents() {
         let document =
-            |mic, instant: &str| moment_document(&calendar(mic, OVERRIDES).at(instant.parse().expect("an instant")));
+            |mic, instant: &str| moment_document(&calendar(mic, OVERRIDES), instant.parse().expect("an instant"));
         let text =
-            [("XTKS", "2026-11-25T06:27:00Z"), ("XSHG", "2028-01-04T02:00:00Z"), ("XHKG", "2026-12-08T02:00:00Z")]
+            [("XTKS", "2026-11-25T06:27:00Z"), ("XSHG", "2031-01-06T02:00:00Z"), ("XHKG", "2026-12-08T02:00:00Z")]
                 .map(|(mic, instant)| pretty(&document(mic, instant)));
         insta::assert_snapshot!("documents", text.join("\n"));
         let days = month::document(&calendar("XHKG", OVERRIDES), month::parse("2026-12").expect("a month"));

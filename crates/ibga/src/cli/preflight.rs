@@ -1,9 +1,9 @@
 //! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
 
 use clap::Args;
-use ibga_core::calendar::{Agreement, Comparison, MarketMoment, Member};
+use ibga_core::calendar::{Agreement, Auction, Comparison, MarketMoment, Member};
 use ibga_core::clock;
-use ibga_core::gate::{self, Check, Chosen, Decision, Market, Outcome, Question, Rule};
+use ibga_core::gate::{self, Check, Chosen, Decision, MarketRule, Outcome, Question, Rule};
 use ibga_core::report::Report;
 use ibga_core::status_file::{self, StatusFileError};
 use jiff::Timestamp;
@@ -124,8 +124,8 @@ pub(super) fn judge(
         max_age: settings.max_status_age,
         expected: &expectations(settings),
         market: match hours {
-            MarketHours::Kept => Market::At { moment: &moment, chosen, calendars: &calendars },
-            MarketHours::PassedOver => Market::Forced,
+            MarketHours::Kept => MarketRule::At { moment: &moment, chosen, calendars: &calendars },
+            MarketHours::PassedOver => MarketRule::Forced,
         },
     });
     Ok(Judged {
@@ -230,6 +230,8 @@ fn market_document(market: &MarketMoment) -> Value {
             "phase": moment.phase.code(),
             "next_open": utc(moment.next_open),
             "next_close": utc(moment.next_close),
+            "data": moment.data.code(),
+            "auction": moment.auction.map(Auction::code),
             "overrides": moment.overrides.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     });

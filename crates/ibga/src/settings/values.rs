@@ -387,6 +387,17 @@ pub(super) fn exchange(text: &str) -> Result<ExchangeWord, Fault> {
     })
 }
 
+/// What is wrong with exchanges, each given alone or in a comma list, as `--exchange` takes them.
+///
+/// # Errors
+/// The first that is none, or Stock Connect beside another.
+pub fn check_exchanges(texts: &[String]) -> Result<(), Fault> {
+    let words = texts.iter().flat_map(|text| text.split(',')).map(|text| read(text, exchange));
+    let words = words.collect::<Result<Vec<_>, _>>()?;
+    let is_alone = words.iter().all(|word| Some(word) == words.first());
+    if is_alone || !words.contains(&ExchangeWord::StockConnect) { Ok(()) } else { Err(Fault::StockConnectAlone) }
+}
+
 pub(super) fn exchange_rule(text: &str) -> Result<Combination, Fault> {
     match text {
         "any" => Ok(Combination::Any),

@@ -1,8 +1,10 @@
 //! The real binary as if it were another time, by libfaketime, and a simulated gateway whose clock stands there too.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::expect_used, reason = "helpers of tests fail their test")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use ibga_sim::Config;
 use jiff::{SignedDuration, Timestamp};
@@ -24,10 +26,15 @@ pub(crate) fn offset(to: &str) -> (SignedDuration, String) {
     (offset, format!("{:+}", offset.as_secs()))
 }
 
+/// Lets a command believe that it is another time.
+pub(crate) fn pretend(command: &mut Command, instant: &str) {
+    command.env("LD_PRELOAD", library()).env("FAKETIME", offset(instant).1).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+}
+
 /// The binary as if it were another time.
 pub(crate) fn run_at(desk: &Desk, instant: &str, arguments: &[&str]) -> Ran {
     let mut command = desk.command(arguments);
-    command.env("LD_PRELOAD", library()).env("FAKETIME", offset(instant).1).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    pretend(&mut command, instant);
     Ran::from(command.output().expect("the binary starts"))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ibga::docker::EngineError;
 use ibga_core::calendar::{self, Calendar, Exchange, LiquidHours};
 use ibga_core::clock;
-use ibga_core::gate::{self, Chosen, Market, Question};
+use ibga_core::gate::{self, Chosen, MarketRule, Question};
 use ibga_core::report::{BrokerHours, Report};
 use ibga_core::secure_file::ReadError;
 use ibga_core::status_file::StatusFileError;
@@ -84,7 +84,7 @@ fn gate(scenes: &mut Vec<Scene>) {
     // Files that take another user.
     for fault in [ReadError::ForeignOwner(1001), ReadError::PermissionDenied] {
         let fault = StatusFileError::from(fault);
-        scenes.push((fault.to_string(), reasons(&fault, Market::Forced)));
+        scenes.push((fault.to_string(), reasons(&fault, MarketRule::Forced)));
     }
 
     let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::ApiSilent));
@@ -99,7 +99,7 @@ fn gate(scenes: &mut Vec<Scene>) {
 }
 
 /// The reasons of the gate itself, as the commands print them.
-fn reasons(fault: &StatusFileError, market: Market<'_>) -> String {
+fn reasons(fault: &StatusFileError, market: MarketRule<'_>) -> String {
     let decision = gate::judge(&Question {
         gateway: "default",
         endpoint: None,
@@ -124,7 +124,7 @@ fn markets(scenes: &mut Vec<Scene>) {
         ("2050-01-03T02:00:00Z", Chosen::BySetting),
     ] {
         let moment = xhkg.at(instant.parse::<Timestamp>().expect("an instant"));
-        let market = Market::At { moment: &moment, chosen, calendars: &calendar::Calendars::default() };
+        let market = MarketRule::At { moment: &moment, chosen, calendars: &calendar::Calendars::default() };
         let text = reasons(&StatusFileError::from(ReadError::NotFound), market);
         scenes.push((format!("market at {instant}"), text));
     }
@@ -157,7 +157,11 @@ fn contradiction(xhkg: &calendar::Market) -> String {
         now: report.timestamp,
         max_age: Duration::from_mins(10),
         expected: &Expectations::default(),
-        market: Market::At { moment: &moment, chosen: Chosen::BySetting, calendars: &calendar::Calendars::default() },
+        market: MarketRule::At {
+            moment: &moment,
+            chosen: Chosen::BySetting,
+            calendars: &calendar::Calendars::default(),
+        },
     });
     let told =
         |check: &gate::Check| format!("Reason: {check}\nWhat to do: {}", check.rule.remedy().unwrap_or_default());

@@ -4,7 +4,7 @@
 use super::*;
 
 const FIRST: &str = "2024-12-30T00:00:00Z";
-/// Shanghai's data ends with the session before.
+/// What is recorded of Shanghai ends with the session before.
 const END: &str = "2027-01-01T00:00:00Z";
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -46,9 +46,9 @@ fn phase_of(instant: Timestamp, date: Date, is_half: bool, session: Option<&Reco
 
 fn check(mic: &str) {
     let exchange: Exchange = mic.parse().expect("known");
-    let calendar = Calendar::for_exchange(exchange);
-    let zone = calendar.zone().expect("a table").clone();
     let recorded = recorded(exchange);
+    let calendar = Calendar::ending_with(exchange, last_year(&recorded));
+    let zone = calendar.zone().expect("a table").clone();
     let end_of_data = recorded.last_key_value().expect("sessions").1.2;
     let end = utc(END).min(end_of_data);
     let mut opens = Edges::new(

@@ -1,9 +1,12 @@
 //! Several exchanges judged together: a table of states, and the next change against a walk minute by minute.
 
 use super::*;
+use crate::calendar::market::CommonHours;
 
+/// Shanghai's calendar ends a year before the others.
 fn market(mics: &[&str], combination: Combination) -> Market {
-    let calendars = mics.iter().map(|mic| Calendar::for_exchange(mic.parse().expect("known")));
+    let last = |mic: &str| if mic == "XSHG" { 2026 } else { 2027 };
+    let calendars = mics.iter().map(|mic| Calendar::ending_with(mic.parse().expect("known"), last(mic)));
     Market::new(calendars.collect(), combination)
 }
 
@@ -44,6 +47,41 @@ fn states_and_next_changes() {
         let closes = moment.next_close.map(|close| format!(", closes {close}")).unwrap_or_default();
         assert_eq!(format!("{}{opens}{closes}", moment.state.code()), expected, "{mics:?} {combination:?} {instant}");
     }
+}
+
+/// Every pair of exchanges: those whose hours are said never to meet have no instant in common in any year.
+#[test]
+fn hours_that_never_meet_are_told_apart() {
+    let calendars: Vec<Calendar> = Exchange::known().map(Calendar::for_exchange).collect();
+    let sessions = |calendar: &Calendar| -> Vec<TradingSession> {
+        let coverage = calendar.coverage().expect("a table");
+        let first = coverage.first.yesterday().expect("a date");
+        std::iter::successors(calendar.session_after(first), |session| calendar.session_after(session.date)).collect()
+    };
+    let sessions: Vec<Vec<TradingSession>> = calendars.iter().map(sessions).collect();
+    let mut apart = Vec::new();
+    for (at, one) in calendars.iter().enumerate() {
+        for (more, other) in calendars.iter().skip(at + 1).enumerate() {
+            let meet = sessions[at]
+                .iter()
+                .any(|a| sessions[at + 1 + more].iter().any(|b| a.open < b.close && b.open < a.close));
+            let told = CommonHours::of(&[one.clone(), other.clone()]);
+            assert_eq!(told == CommonHours::Possible, meet, "{} {}", one.exchange(), other.exchange());
+            if !meet {
+                apart.push(format!("{} {}", one.exchange(), other.exchange()));
+            }
+        }
+    }
+    assert!(apart.contains(&"XHKG XNYS".to_owned()) && apart.len() > 10, "{apart:?}");
+}
+
+#[test]
+fn nothing_is_searched_where_nothing_can_be_found() {
+    let after = |mics: &[&str], combination, instant| market(mics, combination).can_be_open_after(utc(instant));
+    assert!(!after(&["XHKG", "XNYS"], Combination::All, "2026-11-23T02:00:00Z"));
+    assert!(!after(&["XSHG", "XHKG"], Combination::All, "2027-01-04T02:00:00Z"));
+    assert!(after(&["XSHG", "XHKG"], Combination::All, "2026-12-31T02:00:00Z"));
+    assert!(after(&["XHKG", "XNYS"], Combination::Any, "2026-11-23T02:00:00Z"));
 }
 
 /// Whether the market is open, said in the plainest way.

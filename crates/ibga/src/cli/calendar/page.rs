@@ -149,6 +149,9 @@ pub(super) fn coverage(calendar: &Calendar, at: &HereAndNow, paint: Paint) -> St
     for line in calendar.overrides() {
         lines.push(format!("      {}", paint.caution(&wrapped(&format!("override {line}"), WIDTH, 15))));
     }
+    for line in calendar.idle_overrides() {
+        lines.push(format!("      {}", paint.bad(&wrapped(&format!("override {line}"), WIDTH, 15))));
+    }
     lines.join("\n")
 }
 
@@ -210,5 +213,6 @@ pub(super) fn coverage_document(calendar: &Calendar, at: &HereAndNow) -> Value {
         "days_left": coverage.zip(calendar.local_date(at.now)).map(|(coverage, date)| coverage.days_left(date)),
         "years": years,
         "overrides": calendar.overrides().map(|line| line.to_string()).collect::<Vec<_>>(),
+        "idle_overrides": calendar.idle_overrides().map(|line| line.to_string()).collect::<Vec<_>>(),
     })
 }
