@@ -27,7 +27,7 @@ use crate::lock::{GatewayLock, Purpose};
 use crate::settings::{BrokerProbe, ContainerChoice, ProbeContract, Settings};
 
 /// The longest that the container engine may take of a check.
-const ENGINE_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const ENGINE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The longest that reading the container's log may take, behind the probe.
 const LOG_LIMIT: Duration = Duration::from_millis(500);

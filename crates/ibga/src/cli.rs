@@ -42,6 +42,8 @@ pub enum Exit {
     NotExecutable,
     /// The command is not there (as a shell says it).
     NotFound,
+    /// A signal of this number ended it (as a shell says it).
+    Signalled(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -52,6 +54,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::NotExecutable => 126,
             Exit::NotFound => 127,
+            Exit::Signalled(number) => 128_u8.saturating_add(number),
         })
     }
 }

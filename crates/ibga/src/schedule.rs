@@ -6,7 +6,7 @@
 pub mod crontab;
 pub mod units;
 
-use std::path::PathBuf;
+use std::time::Duration;
 
 use ibga_core::schedule::Plan;
 use ibga_core::window::{Days, Window};
@@ -28,13 +28,15 @@ pub struct Jobs {
     /// The exchange's market identifier code.
     pub exchange: &'static str,
     /// This program, as a whole path.
-    pub program: PathBuf,
+    pub program: String,
     /// Where the jobs run: there `.env` and a relative path are looked for.
-    pub folder: PathBuf,
+    pub folder: String,
     /// Flags that every job gets.
     pub flags: Vec<String>,
     /// Settings that stand in this process's environment alone, by their variables.
     pub environment: Vec<(String, String)>,
+    /// The longest that a check may take, with the wait for another one.
+    pub check_limit: Duration,
     /// The agent and its arguments; empty if there is none to start.
     pub agent: Vec<String>,
     /// When.
@@ -94,7 +96,7 @@ impl Jobs {
 
     /// The words of a job's command.
     pub fn command(&self, kind: Kind, windows: &[Window]) -> Vec<String> {
-        let mut words = vec![self.program.display().to_string()];
+        let mut words = vec![self.program.clone()];
         match kind {
             Kind::Check => words.extend(["check".into(), "-q".into()]),
             Kind::Agent => words.push("run".into()),
@@ -126,6 +128,7 @@ mod tests {
             folder: "/home/trader/desk 1".into(),
             flags: vec![],
             environment: vec![("IBGA_EXPECT_MODE".into(), "paper".into())],
+            check_limit: Duration::from_secs(64),
             agent: vec!["./agent.py".into(), "--note".into(), "100% of it".into()],
             plan: Plan::for_exchange(&calendar, "2026-11-24".parse().expect("a date"), &Wishes::default())
                 .expect("a plan"),

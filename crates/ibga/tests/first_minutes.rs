@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::{Desk, set_mode};
 
@@ -39,6 +41,26 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_behind() {
     let names: Vec<_> =
         std::fs::read_dir(&desk.folder).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["ibga.toml"]);
+}
+
+#[test]
+fn a_demo_that_is_interrupted_tidies_up_and_says_so() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["demo"]);
+    command.env("TMPDIR", &desk.folder).stdout(Stdio::piped());
+    let mut demo = command.spawn().expect("starts");
+    let mut lines = BufReader::new(demo.stdout.take().expect("a pipe")).lines();
+    let told =
+        lines.by_ref().map(|line| line.expect("text")).find(|line| line.contains("at 127.0.0.1:")).expect("a port");
+    let port = told.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split_once(',')).expect("a port").0.to_owned();
+    let pid = demo.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().expect("kill starts");
+    assert!(sent.success());
+    // Read on, or the pipe would end it.
+    lines.for_each(drop);
+    assert_eq!(demo.wait().expect("ended").code(), Some(130));
+    assert_eq!(std::fs::read_dir(&desk.folder).expect("a folder").count(), 0);
+    assert!(!Path::new(&format!("/tmp/ibga-127.0.0.1-{port}.lock")).exists());
 }
 
 #[test]

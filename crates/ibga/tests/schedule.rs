@@ -53,16 +53,14 @@ fn the_plan_follows_the_settings() {
     let folder = desk.folder.display();
     let lines: Vec<&str> = ran.out.lines().filter(|line| !line.starts_with('#')).collect();
     let ibga = format!("cd {folder} && IBGA_EXPECT_MODE=paper {}", env!("CARGO_BIN_EXE_ibga"));
-    let check = format!("{ibga} check -q --config {folder}/ibga.toml");
+    let flags = format!("--config {folder}/ibga.toml --gateway default --exchange XHKG");
+    let check = format!("{ibga} check -q {flags}");
     assert_eq!(
         lines,
         [
             format!("0 9 * * 1-5 {check} --window 09:00-09:15"),
             format!("10 10 * * 1-5 {check} --window 10:10-10:25"),
-            format!(
-                "15 10 * * 1-5 {ibga} run --config {folder}/ibga.toml --window 10:15-10:30 -- {folder}/agent \
-                 'it'\\''s 100\\%'"
-            ),
+            format!("15 10 * * 1-5 {ibga} run {flags} --window 10:15-10:30 -- {folder}/agent 'it'\\''s 100\\%'"),
             format!("0 18 * * 0 {check} --window 'sun 18:00-18:15'"),
         ]
     );
@@ -93,6 +91,29 @@ fn what_cannot_be_scheduled_is_refused() {
     // A program without a path is looked for where this shell looks, since cron looks elsewhere.
     let ran = desk.run(&["schedule", "crontab", "--host-zone", "UTC", "--", "sh"]);
     assert!(ran.out.contains(" -- /"), "{ran:?}");
+}
+
+/// What a job finds at its hour must not change what was planned, and not show what is nobody's business.
+#[test]
+fn a_job_means_what_was_planned() {
+    let desk = Desk::new();
+    let crontab = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = desk.command(&[&["schedule", "crontab", "--host-zone", "UTC"], arguments].concat());
+        command.envs(variables.iter().copied());
+        Ran::from(command.output().expect("starts"))
+    };
+    desk.write("ibga.toml", "[gateway.live]\nport = 4001\n[gateway.default]\nport = 4002\n");
+    // A flag wins over the shell, here and at the job's hour.
+    let ran = crontab(&[("IBGA_GATEWAY", "live")], &["--gateway", "default"]);
+    assert!(ran.out.contains("--gateway default") && !ran.out.contains("IBGA_GATEWAY"), "{ran:?}");
+    let ran = crontab(&[("IBGA_GATEWAY", "live"), ("IBGA_EXCHANGE", "stock_connect")], &[]);
+    let all = "--gateway live --exchange XSHG --exchange XHKG --exchange-rule all --window";
+    assert!(ran.out.contains(all) && !ran.out.contains("IBGA_EXCHANGE"), "{ran:?}");
+    let ran = crontab(&[("IBGA_EXPECT_ACCOUNTS", "DU1234567")], &[]);
+    assert_eq!((ran.code, ran.err.contains("put it into `.env`")), (Some(2), true), "{ran:?}");
+    assert!(!ran.err.contains("DU1234567"));
+    let ran = crontab(&[("IBGA_CONTAINER", "a\\b")], &[]);
+    assert!(ran.code == Some(2) && !ran.out.contains("a\\b"), "{ran:?}");
 }
 
 /// The exchange's calendar ends, and with it the plan's days; not the command.
@@ -216,8 +237,12 @@ fn real_systemd_takes_the_units() {
     assert_eq!(systemd(&["--install"]).code, Some(0));
     assert_eq!(there(), ["ibga-check.service", "ibga-check.timer"]);
     std::fs::write(folder.join("mine.service"), "").expect("written");
-    assert_eq!((systemd(&["--remove"]).code, there()), (Some(0), vec!["mine.service".to_owned()]));
-    assert_eq!(systemd(&["--remove"]).code, Some(0), "the second time");
+    // Whatever has become of the settings: what was installed can go.
+    desk.write("ibga.toml", "broken");
+    let remove = || desk.run(&["schedule", "systemd", "--folder", folder_text, "--remove"]);
+    assert_eq!((remove().code, there()), (Some(0), vec!["mine.service".to_owned()]));
+    let ran = remove();
+    assert_eq!((ran.code, ran.out.contains("there are no units of gateway default in ")), (Some(0), true), "{ran:?}");
 }
 
 /// A cron daemon that sees another time, in a mount namespace with a spool of its own.

@@ -6,12 +6,15 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use clap::Args;
 use ibga_sim::{Config, Proxy, Scenario, Simulator, StartError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use super::Exit;
 use crate::check::block_on;
@@ -26,7 +29,7 @@ Examples:
 
 It takes a few seconds, listens on a free port of this machine, and leaves nothing behind.
 
-Exit codes: 0 as told, 1 something came out otherwise than told, 2 wrong usage.";
+Exit codes: 0 as told, 1 something came out otherwise than told, 2 wrong usage, 130 interrupted.";
 
 /// Show the whole story against a simulated gateway, without an account
 #[derive(Debug, Args)]
@@ -90,8 +93,10 @@ const STORY: &[Step] = &[
 
 /// How the story ended early.
 enum Stopped {
-    /// Nobody reads on, or somebody interrupted it: no fault.
-    Quietly,
+    /// Nobody reads on: no fault.
+    Unread,
+    /// A signal of this number came.
+    Signalled(u8),
     /// Something came out otherwise than told.
     Fault(String),
 }
@@ -106,8 +111,9 @@ pub(super) fn run(_: &DemoArgs) -> Exit {
             return Exit::No;
         }
     };
-    match block_on(play_unless_interrupted(&desk)) {
-        Ok(Ok(()) | Err(Stopped::Quietly)) => Exit::Yes,
+    match block_on(play(&desk)) {
+        Ok(Ok(()) | Err(Stopped::Unread)) => Exit::Yes,
+        Ok(Err(Stopped::Signalled(number))) => Exit::Signalled(number),
         Ok(Err(Stopped::Fault(fault))) => {
             output::fault(&fault);
             Exit::No
@@ -119,17 +125,23 @@ pub(super) fn run(_: &DemoArgs) -> Exit {
     }
 }
 
-/// A signal ends the story, so that the folder is removed then, too.
-async fn play_unless_interrupted(desk: &Desk) -> Result<(), Stopped> {
-    let heard = |kind| signal(kind).map_err(|fault| Stopped::Fault(format!("cannot listen for signals: {fault}")));
-    let mut interrupt = heard(SignalKind::interrupt())?;
-    let mut terminate = heard(SignalKind::terminate())?;
-    let mut hangup = heard(SignalKind::hangup())?;
-    tokio::select! {
-        told = play(desk) => told,
-        _ = interrupt.recv() => Err(Stopped::Quietly),
-        _ = terminate.recv() => Err(Stopped::Quietly),
-        _ = hangup.recv() => Err(Stopped::Quietly),
+/// The signals that end the story; between two commands, so that none leaves anything behind.
+struct Signals(Vec<(u8, Signal)>);
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let kinds = [(1, SignalKind::hangup()), (2, SignalKind::interrupt()), (15, SignalKind::terminate())];
+        kinds.into_iter().map(|(number, kind)| Ok((number, signal(kind)?))).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Whether one has come.
+    async fn came(&mut self) -> Option<u8> {
+        for (number, signal) in &mut self.0 {
+            if timeout(Duration::ZERO, signal.recv()).await.is_ok() {
+                return Some(*number);
+            }
+        }
+        None
     }
 }
 
@@ -138,7 +150,12 @@ async fn play(desk: &Desk) -> Result<(), Stopped> {
     let failed = |fault: StartError| Stopped::Fault(format!("the simulated gateway failed: {fault}"));
     let simulator = Simulator::start(config).await.map_err(failed)?;
     let port = simulator.address().port().to_string();
+    let signals = Signals::listen();
+    let mut signals = signals.map_err(|fault| Stopped::Fault(format!("cannot listen for signals: {fault}")))?;
     for (number, step) in STORY.iter().enumerate() {
+        if let Some(number) = signals.came().await {
+            return Err(Stopped::Signalled(number));
+        }
         let space = if number == 0 { "" } else { "\n" };
         match step {
             Step::Tell(text) => say(&format!("{space}# {}", wrapped(text, WIDTH - 2, 0).replace('\n', "\n# ")))?,
@@ -188,7 +205,8 @@ impl fmt::Display for Typed {
 /// Runs a command to its end: messages and data in the order in which a terminal would show them, and the exit code.
 fn output_of(mut command: Command) -> io::Result<(String, Option<i32>)> {
     let (output, writer) = io::pipe()?;
-    let mut child = command.stderr(writer.try_clone()?).stdout(writer).spawn()?;
+    // In a group of its own a terminal's Ctrl-C does not reach it: it ends by itself, in seconds, and tidies up.
+    let mut child = command.stderr(writer.try_clone()?).stdout(writer).process_group(0).spawn()?;
     // The command holds the pipe's writing end, too, and the end of the output is the end of all of them.
     drop(command);
     let text = io::read_to_string(output)?;
@@ -198,7 +216,7 @@ fn output_of(mut command: Command) -> io::Result<(String, Option<i32>)> {
 fn say(text: &str) -> Result<(), Stopped> {
     let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
     written.map_err(|fault| match fault.kind() {
-        io::ErrorKind::BrokenPipe => Stopped::Quietly,
+        io::ErrorKind::BrokenPipe => Stopped::Unread,
         _ => Stopped::Fault(format!("cannot print: {fault}")),
     })
 }

@@ -7,6 +7,7 @@ mod systemd;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use ibga_core::calendar::{Exchange, Market};
@@ -17,10 +18,14 @@ use serde_json::{Value, json};
 
 use super::preflight::{HereAndNow, here_and_now, pretty};
 use super::{CommonArgs, Exit, MarketArgs, settings, usage_fault};
+use crate::check::ENGINE_LIMIT;
 use crate::market::{calendars, market_of_schedule};
 use crate::output::{Output, printable};
 use crate::schedule::Jobs;
 use crate::settings::{GatewayName, SETTINGS, Scope, Settings};
+
+/// What a check may take beyond its limits before systemd ends it.
+const SLACK: Duration = Duration::from_secs(30);
 
 /// The largest file of a zone that is read; real ones have a few KiB.
 const ZONE_BYTES_MAX: u64 = 256 * 1024;
@@ -113,69 +118,111 @@ impl Planned {
         Ok(Self { settings, market, exchange, zone, plan })
     }
 
-    /// What the jobs are made of, with the flags that were given here and the folder in which they were.
-    fn jobs(&self, common: &CommonArgs, market: &MarketArgs, agent: &[String]) -> Result<Jobs, Exit> {
-        let here = |fault: std::io::Error| {
-            crate::output::fault(&format!("cannot find this program and its folder: {fault}"));
-            Exit::No
+    /// What the jobs are made of, with the settings and the folder of whoever types this.
+    fn jobs(&self, common: &CommonArgs, agent: &[String]) -> Result<Jobs, Exit> {
+        let made = || -> Result<Jobs, String> {
+            let folder = std::env::current_dir().map_err(|fault| format!("cannot find the current folder: {fault}"))?;
+            Ok(Jobs {
+                gateway: self.settings.gateway.to_string(),
+                exchange: self.exchange.mic(),
+                program: own_program()?,
+                folder: text_of(&folder)?,
+                flags: flags_to_carry(&self.settings, common)?,
+                environment: environment_to_carry()?,
+                check_limit: (self.settings.timeout + ENGINE_LIMIT) * 2 + SLACK,
+                agent: whole_command(agent)?,
+                plan: self.plan.clone(),
+            })
         };
-        let agent = whole_command(agent).map_err(|fault| usage_fault(&fault))?;
-        Ok(Jobs {
-            gateway: self.settings.gateway.to_string(),
-            exchange: self.exchange.mic(),
-            program: std::env::current_exe().map_err(here)?,
-            folder: std::env::current_dir().map_err(here)?,
-            flags: flags_to_carry(&self.settings, common, market),
-            environment: environment_to_carry(),
-            agent,
-            plan: self.plan.clone(),
-        })
+        made().map_err(|fault| usage_fault(&fault))
     }
 }
 
-/// The flags that a job needs to find the same settings. Files are named in full, since a scheduler stands elsewhere.
-fn flags_to_carry(settings: &Settings, common: &CommonArgs, market: &MarketArgs) -> Vec<String> {
-    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+/// The flags that a job needs to mean the same gateway and the same hours, whatever its own settings come to say. Files are named
+/// in full, since a scheduler stands elsewhere.
+fn flags_to_carry(settings: &Settings, common: &CommonArgs) -> Result<Vec<String>, String> {
+    let whole = |path: &Path| text_of(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let mut flags = Vec::new();
-    let mut add =
-        |flag: &str, value: Option<String>| flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
-    add("--config", settings.config.as_deref().map(whole));
-    add("--gateway", (settings.gateway.as_str() != GatewayName::DEFAULT).then(|| settings.gateway.to_string()));
-    add("--status-file", common.status_file.as_ref().map(|path| whole(&PathBuf::from(path))));
-    for exchange in &market.exchanges {
-        add("--exchange", Some(exchange.clone()));
+    let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+    if let Some(config) = &settings.config {
+        add("--config", whole(config)?);
     }
-    add("--exchange-rule", market.exchange_rule.clone());
-    flags
+    add("--gateway", settings.gateway.to_string());
+    if let Some(path) = &common.status_file {
+        add("--status-file", whole(Path::new(path))?);
+    }
+    let market = &settings.market.value;
+    for exchange in &market.exchanges {
+        add("--exchange", exchange.mic().to_owned());
+    }
+    if market.exchanges.len() > 1 {
+        add("--exchange-rule", market.combination.code().to_owned());
+    }
+    Ok(flags)
 }
 
-/// The settings that stand in the environment of whoever types the command: a scheduler's is another one. Secrets and what only
-/// alerts need stay where they are, in `.env` or a file of their own.
-fn environment_to_carry() -> Vec<(String, String)> {
-    let carried = SETTINGS.iter().filter(|setting| setting.scope != Scope::Uninterpreted && !setting.is_secret());
-    let set = carried.filter_map(|setting| {
-        let value = std::env::var(setting.environment).ok().filter(|value| !value.trim().is_empty())?;
-        Some((setting.environment.to_owned(), value))
-    });
-    set.collect()
+/// The settings that stand in the environment of whoever types the command: a scheduler's is another one. What the flags say is
+/// left out, and what only alerts need. Secrets and account ids have no place where everybody reads.
+fn environment_to_carry() -> Result<Vec<(String, String)>, String> {
+    let by_flags = ["IBGA_CONFIG", "IBGA_GATEWAY", "IBGA_EXCHANGE", "IBGA_EXCHANGE_RULE"];
+    let mut carried = Vec::new();
+    for setting in SETTINGS.iter().filter(|setting| setting.scope != Scope::Uninterpreted && !setting.is_secret()) {
+        let name = setting.environment;
+        let Ok(value) = std::env::var(name) else { continue };
+        if value.trim().is_empty() || by_flags.contains(&name) {
+            continue;
+        }
+        if name == "IBGA_EXPECT_ACCOUNTS" {
+            return Err(format!(
+                "{name} stands in this shell alone, and a crontab or a unit would show the ids to others: put it into `.env` \
+                 here, or expect_accounts into ibga.toml"
+            ));
+        }
+        carried.push((name.to_owned(), value));
+    }
+    Ok(carried)
+}
+
+/// This program as it was called: a link that is turned to the next version stays right.
+fn own_program() -> Result<String, String> {
+    let called = std::env::args_os().next().and_then(|name| name.into_string().ok());
+    let found = called.and_then(|name| whole_program(&name));
+    let own = || std::env::current_exe().map_err(|fault| format!("cannot find this program: {fault}"));
+    found.map_or_else(|| text_of(&own()?), Ok)
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| format!("the name of {} is no UTF-8 text, which a scheduler cannot be told", path.display()))
 }
 
 /// The command with its program as a whole path, since a scheduler looks along another PATH. A program that is not there would
 /// only be missed at its hour.
 fn whole_command(command: &[String]) -> Result<Vec<String>, String> {
     let Some((program, arguments)) = command.split_first() else { return Ok(Vec::new()) };
-    let whole = if program.contains('/') {
-        std::path::absolute(program).ok().filter(|path| is_executable(path))
-    } else {
-        let places = std::env::var_os("PATH").unwrap_or_default();
-        let mut found = std::env::split_paths(&places).map(|folder| folder.join(program));
-        found.find(|path| is_executable(path)).and_then(|path| std::path::absolute(path).ok())
-    };
-    let whole = whole.as_deref().and_then(Path::to_str).map(str::to_owned);
-    let whole = whole.ok_or_else(|| {
+    let whole = whole_program(program).ok_or_else(|| {
         format!("cannot start {}: there is no such program that may be executed; write its path", printable(program))
     })?;
     Ok(std::iter::once(whole).chain(arguments.iter().cloned()).collect())
+}
+
+/// Where a shell here would find it.
+fn whole_program(name: &str) -> Option<String> {
+    let path = if name.contains('/') {
+        PathBuf::from(name)
+    } else {
+        let places = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&places).map(|folder| folder.join(name)).find(|path| is_executable(path))?
+    };
+    let whole = std::path::absolute(path).ok().filter(|path| is_executable(path))?;
+    whole.to_str().map(str::to_owned)
+}
+
+/// Which gateway's jobs are to go. It need not be configured any more, nor need anything else be right.
+fn gateway_to_remove(common: &CommonArgs) -> Result<GatewayName, Exit> {
+    let named = common.gateway.clone().or_else(|| std::env::var("IBGA_GATEWAY").ok().filter(|name| !name.is_empty()));
+    GatewayName::read(named.as_deref().unwrap_or(GatewayName::DEFAULT))
+        .map_err(|fault| usage_fault(&format!("--gateway: {fault}")))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -44,8 +44,8 @@ fn judge(host: Result<&TimeZone, &String>, mic: &str, exchange: &TimeZone, now: 
         Some(date) => Finding::doubtful(
             subject,
             format!("{text}, and that shifts on {date}"),
-            "a crontab goes by this machine's zone: mend its hours on that day, or let systemd timers name the \
-             exchange's zone in OnCalendar",
+            "hours that were written by hand have to be mended on that day; `ibga schedule crontab` and `systemd` write \
+             some that follow",
         ),
     }
 }

@@ -12,8 +12,9 @@ use jiff::{Timestamp, ToSpan};
 use super::{Jobs, Slot};
 use crate::shell;
 
-/// How far ahead is looked for distances between the two zones.
-const DAYS_AHEAD: usize = 366;
+/// How far ahead is looked for distances between the two zones, in days: twelve years. The month in which a clock changes moves
+/// with the years, where the rule is a Sunday near a month's end.
+const DAYS_AHEAD: usize = 12 * 366;
 
 /// The longest command that Debian's cron takes, in bytes.
 const COMMAND_BYTES_MAX: usize = 998;
@@ -27,10 +28,16 @@ pub enum CrontabError {
         /// The word.
         word: String,
     },
+    /// The value of a variable, which may be nobody's business, holds such a sign.
+    #[error("{name} holds a line's end or a backslash, which cron does not hand on as it is; set it in `.env` instead")]
+    Variable {
+        /// Its name.
+        name: String,
+    },
     /// Some cron daemons go by it and others do not.
     #[error(
-        "the crontab sets CRON_TZ, by which some cron daemons go and others do not; move that line to the end of the crontab \
-         (`crontab -e`), or use `ibga schedule systemd`"
+        "the crontab sets CRON_TZ, by which some cron daemons go and others do not; name its zone with `--host-zone` if yours does, \
+         else move that line to the end of the crontab (`crontab -e`), or use `ibga schedule systemd`"
     )]
     OtherZone,
     /// Cron would refuse the line.
@@ -72,9 +79,10 @@ pub fn block(jobs: &Jobs, exchange: &TimeZone, host: &TimeZone, now: Timestamp) 
          # Hours of this machine, {zone}; outside its window at {} a line starts nothing.\n",
         marks.begin, jobs.exchange
     );
-    let mut before = format!("cd {} && ", quoted(&jobs.folder.display().to_string())?);
+    let mut before = format!("cd {} && ", quoted(&jobs.folder)?);
     for (name, value) in &jobs.environment {
-        let _ = write!(before, "{name}={} ", quoted(value)?);
+        let value = quoted(value).map_err(|_| CrontabError::Variable { name: name.clone() })?;
+        let _ = write!(before, "{name}={value} ");
     }
     for slot in jobs.slots() {
         let words = jobs.command(slot.kind, &[slot.window()]);
@@ -101,7 +109,7 @@ struct When {
     months: BTreeSet<i8>,
 }
 
-/// The host's wall times of a slot within the year.
+/// The host's wall times of a slot within the years ahead.
 fn host_times(slot: &Slot, exchange: &TimeZone, host: &TimeZone, now: Timestamp) -> BTreeMap<(i8, i8), When> {
     let weekdays = slot.weekdays();
     let first: Date = exchange.to_datetime(now).date();
@@ -161,8 +169,13 @@ fn quoted(word: &str) -> Result<String, CrontabError> {
 }
 
 /// A crontab with the block of a gateway in place of the one before, or at its end. No block removes the one before. All else stays
-/// as it is, byte for byte.
-pub fn with_block(crontab: &str, gateway: &str, block: Option<&str>) -> Result<String, CrontabError> {
+/// as it is, byte for byte. `zone` is the name of the zone whose hours the block has.
+pub fn with_block(
+    crontab: &str,
+    gateway: &str,
+    block: Option<&str>,
+    zone: Option<&str>,
+) -> Result<String, CrontabError> {
     let marks = marks(gateway);
     let unfinished = || CrontabError::Unfinished { begin: marks.begin.clone() };
     let (mut before, mut after) = (String::new(), String::new());
@@ -187,7 +200,9 @@ pub fn with_block(crontab: &str, gateway: &str, block: Option<&str>) -> Result<S
         return Err(unfinished());
     }
     let Some(block) = block else { return Ok(before + &after) };
-    if before.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == "CRON_TZ")) {
+    let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+    let mut zones = before.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| bare(name) == "CRON_TZ");
+    if zones.next_back().is_some_and(|(_, set)| zone != Some(bare(set).as_str())) {
         return Err(CrontabError::OtherZone);
     }
     if !before.is_empty() && !before.ends_with('\n') {
@@ -257,12 +272,33 @@ mod tests {
             .collect()
     }
 
-    /// Over a year, every slot of every day is met by exactly one line that its window lets through, whatever the two zones do; but
+    const HOSTS: &[&str] = &[
+        "UTC",
+        "Asia/Hong_Kong",
+        "America/New_York",
+        "Europe/London",
+        "Australia/Lord_Howe",
+        "Asia/Kolkata",
+        "America/St_Johns",
+        "Pacific/Chatham",
+        "Africa/Casablanca",
+        "Antarctica/Troll",
+        "America/Santiago",
+    ];
+
+    /// Over the years, every slot of every day is met by exactly one line that its window lets through, whatever the two zones do; but
     /// for the days on which the host's clock itself jumps.
     #[test]
     fn every_slot_of_a_year_is_met_once() {
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().expect("an instant");
-        for mic in ["XHKG", "XNYS", "XLON", "XASX"] {
+        // All pairs for a year, and the usual ones for five, since the month in which a clock changes moves.
+        for (mic, hosts, days) in [
+            ("XHKG", HOSTS, 370),
+            ("XNYS", HOSTS, 370),
+            ("XLON", HOSTS, 370),
+            ("XASX", HOSTS, 370),
+            ("XHKG", &["Europe/London", "America/New_York"], 5 * 366),
+        ] {
             let calendar = Calendar::for_exchange(mic.parse().expect("an exchange"));
             let exchange = calendar.zone().expect("a zone").clone();
             let today = exchange.to_datetime(now).date();
@@ -270,23 +306,11 @@ mod tests {
             let jobs = Jobs { plan, exchange: "X", ..jobs() };
             // On any day, so that the clock alone decides.
             let market = Market::of_one(calendar);
-            for host in [
-                "UTC",
-                "Asia/Hong_Kong",
-                "America/New_York",
-                "Europe/London",
-                "Australia/Lord_Howe",
-                "Asia/Kolkata",
-                "America/St_Johns",
-                "Pacific/Chatham",
-                "Africa/Casablanca",
-                "Antarctica/Troll",
-                "America/Santiago",
-            ] {
+            for host in hosts {
                 let host_zone = zone(host);
                 let lines = lines(&block(&jobs, &exchange, &host_zone, now).expect("a block"));
                 let mut met: BTreeMap<Timestamp, usize> = BTreeMap::new();
-                for date in today.series(1.day()).skip(2).take(360) {
+                for date in today.series(1.day()).skip(2).take(days) {
                     let weekday = date.weekday().to_sunday_zero_offset();
                     let due = lines
                         .iter()
@@ -299,8 +323,11 @@ mod tests {
                     }
                 }
                 for slot in jobs.slots() {
-                    for date in
-                        today.series(1.day()).skip(5).take(350).filter(|date| slot.weekdays().contains(&date.weekday()))
+                    for date in today
+                        .series(1.day())
+                        .skip(5)
+                        .take(days - 10)
+                        .filter(|date| slot.weekdays().contains(&date.weekday()))
                     {
                         let due = exchange.to_timestamp(date.to_datetime(slot.time)).expect("an instant");
                         let jumps = host_zone.to_offset(due - 30.hours()) != host_zone.to_offset(due + 30.hours());
@@ -355,27 +382,36 @@ mod tests {
         let old = "MAILTO=me\n# BEGIN ibga, gateway default\n1 1 * * * old\n# END ibga, gateway default\n\
                    # BEGIN ibga, gateway live\n2 2 * * * live\n# END ibga, gateway live\n5 5 * * * mine\n";
         let new = "# BEGIN ibga, gateway default\n3 3 * * * new\n# END ibga, gateway default\n";
-        let replaced = with_block(old, "default", Some(new)).expect("a crontab");
+        let replaced = with_block(old, "default", Some(new), Some("UTC")).expect("a crontab");
         assert_eq!(replaced, old.replace("1 1 * * * old", "3 3 * * * new"));
-        assert_eq!(with_block(&replaced, "default", Some(new)).as_deref(), Ok(replaced.as_str()), "again");
-        let removed = with_block(&replaced, "default", None).expect("a crontab");
+        assert_eq!(with_block(&replaced, "default", Some(new), Some("UTC")).as_deref(), Ok(replaced.as_str()), "again");
+        let removed = with_block(&replaced, "default", None, Some("UTC")).expect("a crontab");
         assert!(!removed.contains("gateway default") && removed.contains("2 2 * * * live") && removed.contains("mine"));
-        assert_eq!(with_block("", "default", Some(new)).as_deref(), Ok(new));
-        assert_eq!(with_block("5 5 * * * mine", "default", Some(new)), Ok(format!("5 5 * * * mine\n{new}")));
+        assert_eq!(with_block("", "default", Some(new), Some("UTC")).as_deref(), Ok(new));
+        assert_eq!(
+            with_block("5 5 * * * mine", "default", Some(new), Some("UTC")),
+            Ok(format!("5 5 * * * mine\n{new}"))
+        );
         // A block without its end takes nobody's lines with it, wherever the next end stands.
         let torn = old.replace("# END ibga, gateway default\n", "");
         let twice = format!("# BEGIN ibga, gateway default\n2 2 * * * mine\n{old}");
         for broken in [&torn, &twice, &"# BEGIN ibga, gateway default\n2 2 * * * mine".to_owned()] {
-            let fault = with_block(broken, "default", Some(new)).expect_err("unfinished");
+            let fault = with_block(broken, "default", Some(new), Some("UTC")).expect_err("unfinished");
             assert!(matches!(fault, CrontabError::Unfinished { .. }), "{broken}");
         }
         // Other people's lines keep their very bytes.
         let odd = "a\r\n\n  b  \n# no end";
-        assert_eq!(with_block(odd, "default", Some(new)), Ok(format!("{odd}\n{new}")));
-        assert_eq!(with_block(odd, "default", None).as_deref(), Ok(odd));
+        assert_eq!(with_block(odd, "default", Some(new), Some("UTC")), Ok(format!("{odd}\n{new}")));
+        assert_eq!(with_block(odd, "default", None, Some("UTC")).as_deref(), Ok(odd));
         let zoned = "CRON_TZ = Asia/Hong_Kong\n1 1 * * * mine\n";
-        assert_eq!(with_block(zoned, "default", Some(new)), Err(CrontabError::OtherZone));
-        assert_eq!(with_block(&format!("{new}{zoned}"), "default", Some(new)), Ok(format!("{new}{zoned}")));
+        assert_eq!(with_block(zoned, "default", Some(new), Some("UTC")), Err(CrontabError::OtherZone));
+        let quoted = zoned.replace("CRON_TZ = Asia/Hong_Kong", "\"CRON_TZ\"='Asia/Hong_Kong'");
+        assert_eq!(with_block(&quoted, "default", Some(new), Some("UTC")), Err(CrontabError::OtherZone));
+        assert!(with_block(&quoted, "default", Some(new), Some("Asia/Hong_Kong")).is_ok(), "the zone that it has");
+        assert_eq!(
+            with_block(&format!("{new}{zoned}"), "default", Some(new), Some("UTC")),
+            Ok(format!("{new}{zoned}"))
+        );
     }
 
     #[test]

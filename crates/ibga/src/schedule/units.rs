@@ -106,7 +106,8 @@ fn timer(jobs: &Jobs, kind: Kind, zone: &str) -> String {
 fn check_service(jobs: &Jobs, manager: &Manager, written: &Written) -> String {
     let mut text = head(jobs, "Check of the gateway", manager);
     let _ = writeln!(text, "ExecStart={}", joined(&jobs.command(Kind::Check, &windows(jobs, Kind::Check))));
-    text.push_str("TimeoutStartSec=3min\n\n# It reads its settings, opens sockets, and writes the status file.\n");
+    let _ = writeln!(text, "TimeoutStartSec={}s", jobs.check_limit.as_secs());
+    text.push_str("\n# It reads its settings, opens sockets, and writes the status file.\n");
     text.push_str(HARDENING);
     if matches!(manager, Manager::System { .. }) {
         text.push_str(HARDENING_OF_SYSTEM_UNITS);
@@ -162,7 +163,7 @@ fn head(jobs: &Jobs, what: &str, manager: &Manager) -> String {
         // A user's manager knows neither of these.
         if *manager == Manager::User { "" } else { "Wants=network-online.target\nAfter=network-online.target\n" },
         // No quotes: this setting takes the rest of the line.
-        escaped(&jobs.folder.display().to_string()),
+        escaped(&jobs.folder),
     );
     if let Manager::System { user } = manager {
         let _ = writeln!(text, "User={user}");

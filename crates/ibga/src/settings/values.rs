@@ -47,6 +47,14 @@ impl GatewayName {
         Self(Self::DEFAULT.to_owned())
     }
 
+    /// Reads a name, whether or not such a gateway is configured; the error says what to write.
+    ///
+    /// # Errors
+    /// The text is no name.
+    pub fn read(text: &str) -> Result<Self, String> {
+        gateway_name(text).map_err(|fault| fault.to_string())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use jiff::tz::TimeZone;
 
-use super::{CommonArgs, Exit, MarketArgs, Planned, as_this_machine_has_it, here_and_now, usage_fault};
+use super::{
+    CommonArgs, Exit, MarketArgs, Planned, as_this_machine_has_it, gateway_to_remove, here_and_now, usage_fault,
+};
 use crate::output::{Output, fault};
 use crate::schedule::crontab::{block, with_block};
 
@@ -47,25 +49,26 @@ pub(super) struct CrontabArgs {
 }
 
 pub(super) fn run(arguments: &CrontabArgs) -> Result<Exit, Exit> {
+    let output = arguments.common.output();
+    if arguments.remove {
+        let gateway = gateway_to_remove(&arguments.common)?;
+        return replace(gateway.as_str(), None, output, "removed from the crontab of this user");
+    }
     let mut at = here_and_now();
     at.zone = host_zone(arguments.host_zone.as_deref())?;
     let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
-    let jobs = planned.jobs(&arguments.common, &arguments.market, &arguments.command)?;
+    let jobs = planned.jobs(&arguments.common, &arguments.command)?;
     let lines = block(&jobs, &planned.zone, &at.zone, at.now).map_err(|fault| usage_fault(&fault.to_string()))?;
-    let output = arguments.common.output();
-    if arguments.install {
-        let done = if jobs.agent.is_empty() {
-            "installed the checks alone in the crontab of this user; name the agent after `--` to have it started"
-        } else {
-            "installed in the crontab of this user; `crontab -l` shows it"
-        };
-        replace(&jobs.gateway, Some(&lines), output, done)
-    } else if arguments.remove {
-        replace(&jobs.gateway, None, output, "removed from the crontab of this user")
-    } else {
+    if !arguments.install {
         output.data(&lines);
-        Ok(Exit::Yes)
+        return Ok(Exit::Yes);
     }
+    let done = if jobs.agent.is_empty() {
+        "installed the checks alone in the crontab of this user; name the agent after `--` to have it started"
+    } else {
+        "installed in the crontab of this user; `crontab -l` shows it"
+    };
+    replace(&jobs.gateway, Some((&lines, at.zone.iana_name())), output, done)
 }
 
 /// The zone that cron goes by: the machine's, whatever TZ says to this process.
@@ -96,14 +99,15 @@ fn machine_zone(localtime: &io::Result<PathBuf>, timezone: Option<String>) -> Op
     }
 }
 
-/// Replaces the block in the crontab of this user.
-fn replace(gateway: &str, lines: Option<&str>, output: Output, done: &str) -> Result<Exit, Exit> {
+/// Replaces the block in the crontab of this user by one with the hours of a zone, or by none.
+fn replace(gateway: &str, lines: Option<(&str, Option<&str>)>, output: Output, done: &str) -> Result<Exit, Exit> {
     let failed = |text: String| {
         fault(&text);
         Exit::No
     };
     let old = read_crontab().map_err(&failed)?;
-    let new = with_block(&old, gateway, lines).map_err(|fault| failed(fault.to_string()))?;
+    let new = with_block(&old, gateway, lines.map(|(lines, _)| lines), lines.and_then(|(_, zone)| zone))
+        .map_err(|fault| failed(fault.to_string()))?;
     if new == old {
         output.data("nothing to change");
         return Ok(Exit::Yes);
@@ -120,8 +124,9 @@ fn read_crontab() -> Result<String, String> {
         // What is not text is not ours to write back.
         Err(_) => Err("the crontab of this user is not UTF-8 text; put the lines in by hand (`crontab -e`)".into()),
         Ok(text) if listed.status.success() => Ok(text),
-        // The second is what busybox says.
-        Ok(_) if said.contains("no crontab for") || said.contains("can't open") => Ok(String::new()),
+        // The other is what busybox says.
+        Ok(_) if said.contains("no crontab for") => Ok(String::new()),
+        Ok(_) if said.contains("can't open") && said.contains("No such file") => Ok(String::new()),
         Ok(_) => Err(format!("`crontab -l` failed: {}", said.trim())),
     }
 }

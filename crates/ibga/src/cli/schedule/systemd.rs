@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use clap::{Args, ValueHint};
 use rustix::process::geteuid;
 
-use super::{CommonArgs, Exit, MarketArgs, Planned, here_and_now, usage_fault};
+use super::{CommonArgs, Exit, MarketArgs, Planned, gateway_to_remove, here_and_now, usage_fault};
 use crate::output::{Output, fault, printable};
 use crate::schedule::units::{MARK, Manager, Unit, UnitType, Written, names, units};
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ Examples:
 
 As root the units are the system's, for anybody else this user's own (let them run without a login: `loginctl \
 enable-linger`). Timers name the exchange's zone, so that this machine's own does not matter. Only files made by this \
-command are replaced.
+command are replaced or removed; an agent that runs meanwhile goes on to its end.
 
 Exit codes: 0 done, 1 something was not installed or not started, 2 wrong usage or configuration.";
 
@@ -54,37 +54,55 @@ pub(super) struct SystemdArgs {
 }
 
 pub(super) fn run(arguments: &SystemdArgs) -> Result<Exit, Exit> {
-    let at = here_and_now();
-    let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
-    let jobs = planned.jobs(&arguments.common, &arguments.market, &arguments.command)?;
+    let output = arguments.common.output();
+    let done = if arguments.remove {
+        let gateway = gateway_to_remove(&arguments.common)?;
+        Place::of(arguments.folder.as_deref())?.remove_all(gateway.as_str(), output)
+    } else {
+        let (units, gateway) = made(arguments)?;
+        if arguments.install {
+            Place::of(arguments.folder.as_deref())?.install(&units, &gateway, output)
+        } else {
+            let shown = units.iter().map(|unit| format!("# {}\n{}", unit.name, unit.text));
+            output.data(&shown.collect::<Vec<_>>().join("\n"));
+            Ok(())
+        }
+    };
+    done.map(|()| Exit::Yes).map_err(|text| {
+        fault(&text);
+        Exit::No
+    })
+}
+
+/// The units, and the gateway that they are for.
+fn made(arguments: &SystemdArgs) -> Result<(Vec<Unit>, String), Exit> {
+    let planned = Planned::read(&arguments.common, &arguments.market, &here_and_now())?;
+    let jobs = planned.jobs(&arguments.common, &arguments.command)?;
     let manager = manager(arguments.user.as_deref()).map_err(|fault| usage_fault(&fault))?;
     let Some(zone) = planned.zone.iana_name() else {
         return Err(usage_fault("the zone of this exchange has no name that systemd would know"));
     };
     if !is_writable_in_a_unit(&jobs.folder) {
-        let folder = printable(&jobs.folder.to_string_lossy());
+        let folder = printable(&jobs.folder);
         return Err(usage_fault(&format!(
             "a unit cannot name the folder {folder}; run this in a folder with a plain name"
         )));
     }
-    let units = units(&jobs, zone, &manager, &written(&planned.settings));
-    let output = arguments.common.output();
-    let place = match &arguments.folder {
-        Some(folder) => Place { folder: folder.clone(), manager: None },
-        None => Place { folder: own_folder(&manager)?, manager: Some(&manager) },
-    };
-    let done = if arguments.install {
-        place.install(&units, &jobs.gateway, output)
-    } else if arguments.remove {
-        place.remove(&names(&jobs.gateway), output)
-    } else {
-        let shown = units.iter().map(|unit| format!("# {}\n{}", unit.name, unit.text));
-        output.data(&shown.collect::<Vec<_>>().join("\n"));
-        Ok(())
-    };
-    done.map(|()| Exit::Yes).map_err(|text| {
-        fault(&text);
-        Exit::No
+    if let Some(fault) = private_settings(&planned.settings, &manager) {
+        return Err(usage_fault(&fault));
+    }
+    Ok((units(&jobs, zone, &manager, &written(&planned.settings)), jobs.gateway))
+}
+
+/// Settings that were found in a home that is not the job's.
+fn private_settings(settings: &Settings, manager: &Manager) -> Option<String> {
+    let Manager::System { user } = manager else { return None };
+    let home = std::env::var_os("HOME").map(PathBuf::from)?;
+    let config = settings.config.as_deref().filter(|path| path.starts_with(&home))?;
+    let is_own = user == "root" && geteuid().is_root();
+    (!is_own).then(|| {
+        let (config, user) = (config.display(), printable(user));
+        format!("the settings {config} lie in the home of another one than {user}; put them into /etc/ibga/ibga.toml, or name a --config")
     })
 }
 
@@ -96,7 +114,7 @@ fn manager(user: Option<&str>) -> Result<Manager, String> {
             Some(_) => Err("--user takes the system's units, which root alone can install; use sudo".into()),
         };
     }
-    let caller = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
+    let caller = std::env::var("SUDO_USER").ok().filter(|name| !["", "root"].contains(&name.as_str()));
     let user = user.map(str::to_owned).or(caller);
     let user = user.ok_or("name the user that the jobs run as with --user (root, if you mean it)")?;
     let users = fs::File::open(USERS).and_then(io::read_to_string).unwrap_or_default();
@@ -107,9 +125,8 @@ fn manager(user: Option<&str>) -> Result<Manager, String> {
 }
 
 /// Whether systemd reads the folder back as it is: the value of its setting is the rest of a line.
-fn is_writable_in_a_unit(folder: &Path) -> bool {
-    let plain = |text: &str| !text.chars().any(char::is_control) && !text.ends_with('\\') && text.trim() == text;
-    folder.to_str().is_some_and(plain)
+fn is_writable_in_a_unit(folder: &str) -> bool {
+    !folder.chars().any(char::is_control) && !folder.ends_with('\\') && folder.trim() == folder
 }
 
 /// The folders that a check writes to: the status file's, and the locks'.
@@ -126,25 +143,50 @@ fn written(settings: &Settings) -> Written {
     Written { folders }
 }
 
-fn own_folder(manager: &Manager) -> Result<PathBuf, Exit> {
-    if matches!(manager, Manager::System { .. }) {
-        return Ok("/etc/systemd/system".into());
-    }
-    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let config = config.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
-    config
-        .map(|config| config.join("systemd/user"))
-        .ok_or_else(|| usage_fault("this user has no home for units; name a --folder"))
-}
-
 /// Where units lie, and whose manager reads them there.
-struct Place<'a> {
+struct Place {
     folder: PathBuf,
-    /// None for a folder that no manager reads.
-    manager: Option<&'a Manager>,
+    manager: Reader,
 }
 
-impl Place<'_> {
+/// Which manager is told of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// None: the folder is one that none reads.
+    Nobody,
+    /// The system's.
+    System,
+    /// This user's own.
+    User,
+}
+
+impl Reader {
+    /// How its command is typed.
+    fn systemctl(self) -> &'static [&'static str] {
+        match self {
+            Self::Nobody => &[],
+            Self::System => &["systemctl"],
+            Self::User => &["systemctl", "--user"],
+        }
+    }
+}
+
+impl Place {
+    /// A folder that was named, or that of this user's manager; for root it is the system's.
+    fn of(named: Option<&Path>) -> Result<Self, Exit> {
+        if let Some(folder) = named {
+            return Ok(Self { folder: folder.to_owned(), manager: Reader::Nobody });
+        }
+        if geteuid().is_root() {
+            return Ok(Self { folder: "/etc/systemd/system".into(), manager: Reader::System });
+        }
+        let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let config = config.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+        let folder = config.map(|config| config.join("systemd/user"));
+        let folder = folder.ok_or_else(|| usage_fault("this user has no home for units; name a --folder"))?;
+        Ok(Self { folder, manager: Reader::User })
+    }
+
     /// Writes the units, all or none: a file that somebody else made is found before anything is written. Units of the same
     /// gateway that are no longer among them are taken away.
     fn install(&self, units: &[Unit], gateway: &str, output: Output) -> Result<(), String> {
@@ -167,30 +209,44 @@ impl Place<'_> {
         let timers: Vec<&str> = timers.collect();
         self.systemctl(&["daemon-reload"])?;
         self.systemctl(&[&["enable", "--now"], timers.as_slice()].concat())?;
-        if self.manager.is_some() {
-            output.data(&format!("started {}; `systemctl list-timers` shows when they run", timers.join(" and ")));
+        if self.manager != Reader::Nobody {
+            let typed = self.manager.systemctl().join(" ");
+            output.data(&format!("started {}; `{typed} list-timers` shows when they run", timers.join(" and ")));
         }
         Ok(())
     }
 
-    /// Stops and removes those of these units that are there and ours.
-    fn remove(&self, names: &[String], output: Output) -> Result<(), String> {
+    /// Removes whatever units the gateway has.
+    fn remove_all(&self, gateway: &str, output: Output) -> Result<(), String> {
+        let removed = self.remove(&names(gateway), output)?;
+        if removed == 0 {
+            output.data(&format!("there are no units of gateway {gateway} in {}", self.folder.display()));
+        }
+        Ok(())
+    }
+
+    /// Stops the timers among these units and removes those that are there and ours; says how many. What a timer has started goes
+    /// on to its end: nobody ends an agent in the middle of its work by the way.
+    fn remove(&self, names: &[String], output: Output) -> Result<usize, String> {
         let mut there = Vec::new();
         for name in names {
             if self.is_ours(name)? {
                 there.push(name.as_str());
             }
         }
-        if there.is_empty() {
-            return Ok(());
+        let timers: Vec<&str> = there.iter().copied().filter(|name| is_timer(name)).collect();
+        if !timers.is_empty() {
+            self.systemctl(&[&["disable", "--now"], timers.as_slice()].concat())?;
         }
-        self.systemctl(&[&["disable", "--now"], there.as_slice()].concat())?;
-        for name in there {
+        for name in &there {
             let path = self.folder.join(name);
             fs::remove_file(&path).map_err(|fault| format!("cannot remove {}: {fault}", path.display()))?;
             output.data(&format!("removed {}", path.display()));
         }
-        self.systemctl(&["daemon-reload"])
+        if !there.is_empty() {
+            self.systemctl(&["daemon-reload"])?;
+        }
+        Ok(there.len())
     }
 
     /// Whether there is a unit of this name. One that this program did not make is a fault.
@@ -205,14 +261,17 @@ impl Place<'_> {
     }
 
     fn systemctl(&self, words: &[&str]) -> Result<(), String> {
-        let Some(manager) = self.manager else { return Ok(()) };
-        let of_user: &[&str] = if *manager == Manager::User { &["--user"] } else { &[] };
-        let typed = [&["systemctl"], of_user, words].concat().join(" ");
-        let failed = match Command::new("systemctl").args(of_user).args(words).stdin(Stdio::null()).output() {
+        let Some((program, of_user)) = self.manager.systemctl().split_first() else { return Ok(()) };
+        let typed = [self.manager.systemctl(), words].concat().join(" ");
+        let failed = match Command::new(program).args(of_user).args(words).stdin(Stdio::null()).output() {
             Ok(ran) if ran.status.success() => return Ok(()),
             Ok(ran) => String::from_utf8_lossy(&ran.stderr).trim().to_owned(),
             Err(fault) => fault.to_string(),
         };
         Err(format!("`{typed}` failed: {}; repair that, then type this command again", printable(&failed)))
     }
+}
+
+fn is_timer(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "timer")
 }
