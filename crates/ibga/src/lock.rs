@@ -172,17 +172,31 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 fn create(path: &Path) -> io::Result<Option<File>> {
     let mut hidden = path.as_os_str().to_owned();
     hidden.push(format!(".{:016x}", RandomState::new().build_hasher().finish()));
-    let created = rustix::fs::open(&hidden, FLAGS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, MODE)?;
-    let moved = rustix::fs::fchmod(&created, MODE)
-        .and_then(|()| rustix::fs::renameat_with(CWD, &hidden, CWD, path, RenameFlags::NOREPLACE));
+    let hidden = Path::new(&hidden);
+    let created = create_here(hidden)?;
+    let moved = rustix::fs::renameat_with(CWD, hidden, CWD, path, RenameFlags::NOREPLACE);
     if moved.is_err() {
-        let _ = std::fs::remove_file(&hidden);
+        let _ = std::fs::remove_file(hidden);
     }
-    match moved {
-        Ok(()) => Ok(Some(File::from(created))),
+    let there = match moved {
+        Ok(()) => Ok(created),
+        // Some file systems can only move over what is there, as NFS and older ZFS. What is made in place is closed to others for a
+        // moment.
+        Err(Errno::INVAL | Errno::NOSYS) => create_here(path),
+        Err(fault) => Err(fault),
+    };
+    match there {
+        Ok(file) => Ok(Some(file)),
         Err(Errno::EXIST) => Ok(None),
         Err(fault) => Err(fault.into()),
     }
+}
+
+/// A file that all may open.
+fn create_here(path: &Path) -> Result<File, Errno> {
+    let created = rustix::fs::open(path, FLAGS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, MODE)?;
+    rustix::fs::fchmod(&created, MODE)?;
+    Ok(created.into())
 }
 
 fn path_for(host: &str, port: u16) -> PathBuf {
