@@ -57,6 +57,7 @@ fn preflight(path: &Path, exchange: Exchange, zone: &TimeZone) -> bool {
         max_age: Duration::from_mins(10),
         expected: &Expectations::default(),
         market,
+        hours_of: None,
     });
     decision.is_go()
 }

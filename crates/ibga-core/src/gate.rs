@@ -14,7 +14,7 @@ use crate::account::Mode;
 use crate::calendar::{Calendars, Comparison, MarketMoment, MarketState};
 use crate::cause::Status;
 use crate::observation::{Broker, Orders};
-use crate::report::{PortState, Report};
+use crate::report::{HoursQuestion, PortState, Report};
 use crate::secure_file::ReadError;
 use crate::status_file::StatusFileError;
 use crate::verdict::Expectations;
@@ -43,6 +43,8 @@ pub struct Question<'a> {
     pub expected: &'a Expectations,
     /// The market.
     pub market: MarketRule<'a>,
+    /// Whose trading hours the operator wants compared with the calendar, if any.
+    pub hours_of: Option<&'a HoursQuestion>,
 }
 
 /// What the market check goes by.
@@ -97,6 +99,8 @@ pub enum Rule {
     Market,
     /// The trading hours that the broker told do not contradict the calendar.
     BrokerHours,
+    /// The broker was asked for the trading hours that the operator wants compared.
+    BrokerHoursAsked,
 }
 
 impl Rule {
@@ -114,7 +118,7 @@ impl Rule {
             Self::Authenticated => "authenticated",
             Self::Account => "account",
             Self::Market => "market",
-            Self::BrokerHours => "broker_hours",
+            Self::BrokerHours | Self::BrokerHoursAsked => "broker_hours",
         }
     }
 
@@ -133,6 +137,7 @@ impl Rule {
             Self::Account => "unexpected_login",
             Self::Market => "market_closed",
             Self::BrokerHours => "market_contradiction",
+            Self::BrokerHoursAsked => "market_not_compared",
         }
     }
 
@@ -157,13 +162,16 @@ impl Rule {
             Self::BrokerHours => Some(
                 "look the day up with the exchange: if IBKR is right, correct the calendar (calendar_overrides, docs/calendar.md); if the calendar is, leave probe_contract out for the day",
             ),
+            Self::BrokerHoursAsked => {
+                Some("run `ibga check` with the same probe_contract, which asks for them; ibga.toml sets it for both")
+            }
             Self::Ready | Self::Authenticated | Self::Market => None,
         }
     }
 
     /// Who speaks in the text of a reason.
     fn speaker(self) -> &'static str {
-        if matches!(self, Self::Market | Self::BrokerHours) { "Market" } else { "IBGA" }
+        if matches!(self, Self::Market | Self::BrokerHours | Self::BrokerHoursAsked) { "Market" } else { "IBGA" }
     }
 }
 
@@ -242,8 +250,7 @@ pub fn judge(question: &Question<'_>) -> Decision {
         Err(fault) => checks.extend(judge_fault(question.path, fault)),
     }
     checks.push(judge_market(&question.market));
-    let hours = question.report.ok().and_then(|report| report.more.as_ref()?.broker_hours.as_ref());
-    let compared = hours.map(|hours| broker_hours::judge(&question.market, hours));
+    let compared = question.report.ok().and_then(|report| broker_hours::judge(question, report));
     let (check, broker_hours) = compared.map_or((None, None), |(check, comparison)| (Some(check), comparison));
     checks.extend(check);
     Decision { checks, broker_hours }

@@ -64,6 +64,7 @@ fn goes(report: &Report) -> bool {
         max_age: MAX_AGE,
         expected: &Expectations::default(),
         market: MarketRule::At { moment: &MOMENT, chosen: Chosen::BySetting, calendars: &CALENDARS },
+        hours_of: None,
     });
     decision.is_go()
 }

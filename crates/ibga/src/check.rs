@@ -23,7 +23,7 @@ use ibga_tws::request::Contract;
 use jiff::tz::TimeZone;
 
 use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
-use crate::lock::{GatewayLock, Purpose};
+use crate::lock::{GatewayLock, LockError, Purpose};
 use crate::settings::{BrokerProbe, ContainerChoice, ProbeContract, Settings};
 
 /// The longest that the container engine may take of a check.
@@ -83,13 +83,13 @@ pub fn endpoint(settings: &Settings) -> String {
 /// Whatever keeps this one from looking is a report, too.
 pub fn check(settings: &Settings, zone: &TimeZone) -> Checked {
     let began = clock::now();
-    let purpose = purpose(settings);
-    let lock = GatewayLock::acquire(settings.host.as_str(), settings.port, purpose, settings.timeout + ENGINE_LIMIT);
+    let lock = acquire(settings);
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
-    let waited_for = lock.as_ref().ok().and_then(|lock| lock.waited_for);
-    if waited_for == Some(purpose)
-        && let Some(report) = previous.as_ref().filter(|report| report.timestamp >= began && is_about(report, settings))
-    {
+    let waited_for = lock.as_ref().map_or(&[][..], |lock| &lock.waited_for);
+    let taken_over = |report: &&Report| {
+        report.timestamp >= began && is_about(report, settings) && is_of(report, settings, waited_for)
+    };
+    if let Some(report) = previous.as_ref().filter(taken_over) {
         return Checked { report: report.clone(), transition: None, by: Observer::Another, write_fault: None };
     }
     let seen = match &lock {
@@ -109,14 +109,18 @@ pub fn check(settings: &Settings, zone: &TimeZone) -> Checked {
 /// Looks at the gateway and judges as [`check`] does, and leaves no trace: the status file stays as it is.
 pub fn look(settings: &Settings, zone: &TimeZone) -> Report {
     let began = clock::now();
-    let limit = settings.timeout + ENGINE_LIMIT;
-    let lock = GatewayLock::acquire(settings.host.as_str(), settings.port, purpose(settings), limit);
+    let lock = acquire(settings);
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
     let seen = match &lock {
         Ok(_) => observe_blocking(settings, previous.as_ref()),
         Err(fault) => nothing_seen(began, fault.to_string()),
     };
     judge(settings, &seen, previous.as_ref(), zone)
+}
+
+fn acquire(settings: &Settings) -> Result<GatewayLock, LockError> {
+    let limit = settings.timeout + ENGINE_LIMIT;
+    GatewayLock::acquire(settings.host.as_str(), settings.port, purpose(settings, &writer()), limit)
 }
 
 /// How the settings want the gateway's container to be found; `None` if no engine is to be asked.
@@ -145,14 +149,20 @@ fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
     Observation { started_at, container, api: ApiSeen::default(), hint: None, fault: Some(fault) }
 }
 
-/// Two checks with the same purpose come to the same report.
-fn purpose(settings: &Settings) -> Purpose {
+/// Two checks with the same purpose come to the same report. The writer belongs to it: a lock that its holder cannot write still
+/// has the purpose of another process, whose report this is not.
+fn purpose(settings: &Settings, writer: &Writer) -> Purpose {
     let mut same = settings.clone();
     // Others read these.
     same.uninterpreted.clear();
     // Accounts print masked, but they are what matters here.
     let accounts: Vec<&str> = settings.expect_accounts.iter().map(AccountId::reveal).collect();
-    Purpose::of(&format!("{same:?} {accounts:?}"))
+    Purpose::of(&format!("{same:?} {accounts:?} {writer:?}"))
+}
+
+/// Whether one of these probes wrote the report, with the purpose of these settings.
+fn is_of(report: &Report, settings: &Settings, probes: &[Purpose]) -> bool {
+    report.more.as_ref().is_some_and(|more| probes.contains(&purpose(settings, &more.writer)))
 }
 
 fn is_about(report: &Report, settings: &Settings) -> bool {

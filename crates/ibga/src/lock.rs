@@ -4,7 +4,7 @@
 //! Every user can take the lock, so a hostile one can hold it; that makes checks fail, never succeed.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -12,14 +12,20 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ibga_core::clock::Stopwatch;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// Where locks lie: a place that all users of a machine share, as the status file's default does.
 const FOLDER: &str = "/tmp";
 
-/// How long the holder's purpose is in the file: twenty digits and a line's end.
+/// How long the holder's purpose is in the file, in bytes: twenty digits and a line's end.
 const PURPOSE_BYTES: usize = 21;
+
+/// A lock that others cannot open would lock them out for ever.
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
+
+/// Links are not followed, and pipes not waited for.
+const FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +53,8 @@ pub enum LockError {
 pub struct GatewayLock {
     file: File,
     path: PathBuf,
-    /// What the holder before had written, if this one had to wait for it.
-    pub waited_for: Option<Purpose>,
+    /// What the holders before had written, as far as this one had to wait for them.
+    pub waited_for: Vec<Purpose>,
 }
 
 /// What a probe was for, as a number: a process that waited takes over the result of one with the same purpose alone.
@@ -72,27 +78,33 @@ impl GatewayLock {
 
     fn acquire_at(path: &Path, purpose: Purpose, limit: Duration) -> Result<Self, LockError> {
         let broken = |fault| LockError::File { path: path.to_owned(), fault };
+        let held = || LockError::Held { limit, path: path.to_owned() };
         let watch = Stopwatch::start();
-        let mut waited_for = None;
+        let mut waited_for = Vec::new();
         loop {
-            let file = open(path).map_err(broken)?;
+            let Some(file) = open(path).map_err(broken)? else {
+                if watch.elapsed() > limit {
+                    return Err(held());
+                }
+                continue;
+            };
             let (file, had_to_wait) = match file.try_lock() {
                 Ok(()) => (file, false),
                 Err(std::fs::TryLockError::Error(fault)) => return Err(broken(fault)),
                 Err(std::fs::TryLockError::WouldBlock) => match wait(file, limit.saturating_sub(watch.elapsed())) {
                     Some(file) => (file.map_err(broken)?, true),
-                    None => return Err(LockError::Held { limit, path: path.to_owned() }),
+                    None => return Err(held()),
                 },
             };
             if had_to_wait {
-                waited_for = read_purpose(&file);
+                waited_for.extend(read_purpose(&file));
             }
             // Whoever removed the file in between, as every holder does, made room for another one: only the lock on that counts.
             if !is_at(&file, path) {
                 continue;
             }
             let lock = Self { file, path: path.to_owned(), waited_for };
-            // Another user's file cannot be written; whoever waits for us then probes for himself.
+            // Another user's file cannot be written; whoever waits for us then finds no purpose of ours and probes for himself.
             let _ = lock.write_purpose(purpose);
             return Ok(lock);
         }
@@ -135,35 +147,56 @@ fn is_at(file: &File, path: &Path) -> bool {
     file.metadata().is_ok_and(|here| there.is_ok_and(|there| (here.dev(), here.ino()) == (there.dev(), there.ino())))
 }
 
-/// Opens the file of whoever made it first. Reading is enough to lock, so that it need not be writable by all.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-    let create = || {
-        let created = rustix::fs::open(path, flags | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
-        // Whatever the umask says: a lock that others cannot open would lock them out for ever.
-        rustix::fs::fchmod(&created, mode)?;
-        Ok(created)
+/// Opens the file of whoever made it first; `None` if it came or went in between. Reading is enough to lock, so that it need not be
+/// writable by all.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let open = |access| rustix::fs::open(path, FLAGS | access, Mode::empty());
+    let opened = match open(OFlags::RDWR) {
+        Err(Errno::NOENT) => return create(path),
+        Err(_) => open(OFlags::RDONLY),
+        Ok(descriptor) => Ok(descriptor),
     };
-    for _ in 0..3 {
-        let opened = rustix::fs::open(path, flags | OFlags::RDWR, mode).or_else(|fault| match fault {
-            Errno::NOENT => create(),
-            _ => rustix::fs::open(path, flags | OFlags::RDONLY, mode),
-        });
-        match opened {
-            // Two processes made it at once, or somebody removed it in between.
-            Err(Errno::EXIST | Errno::NOENT) => {}
-            Err(fault) => return Err(fault.into()),
-            Ok(descriptor) => {
-                let file = File::from(descriptor);
-                let metadata = file.metadata()?;
-                // A link to another file would have that one overwritten.
-                let is_plain = metadata.is_file() && metadata.nlink() <= 1;
-                return if is_plain { Ok(file) } else { Err(io::Error::other("it is no plain file")) };
-            }
-        }
+    let file = match opened {
+        Err(Errno::NOENT) => return Ok(None),
+        Err(fault) => return Err(fault.into()),
+        Ok(descriptor) => File::from(descriptor),
+    };
+    let metadata = file.metadata()?;
+    // A link to another file would have that one overwritten.
+    let is_plain = metadata.is_file() && metadata.nlink() <= 1;
+    if is_plain { Ok(Some(file)) } else { Err(io::Error::other("it is no plain file")) }
+}
+
+/// Makes the file under a name that nobody knows and moves it to its place when all may open it, whatever the umask says; `None` if
+/// another one is there by then.
+fn create(path: &Path) -> io::Result<Option<File>> {
+    let mut hidden = path.as_os_str().to_owned();
+    hidden.push(format!(".{:016x}", RandomState::new().build_hasher().finish()));
+    let hidden = Path::new(&hidden);
+    let created = create_here(hidden)?;
+    let moved = rustix::fs::renameat_with(CWD, hidden, CWD, path, RenameFlags::NOREPLACE);
+    if moved.is_err() {
+        let _ = std::fs::remove_file(hidden);
     }
-    Err(io::ErrorKind::AlreadyExists.into())
+    let there = match moved {
+        Ok(()) => Ok(created),
+        // Some file systems can only move over what is there, as NFS and older ZFS. What is made in place is closed to others for a
+        // moment.
+        Err(Errno::INVAL | Errno::NOSYS) => create_here(path),
+        Err(fault) => Err(fault),
+    };
+    match there {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::EXIST) => Ok(None),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// A file that all may open.
+fn create_here(path: &Path) -> Result<File, Errno> {
+    let created = rustix::fs::open(path, FLAGS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, MODE)?;
+    rustix::fs::fchmod(&created, MODE)?;
+    Ok(created.into())
 }
 
 fn path_for(host: &str, port: u16) -> PathBuf {
@@ -204,7 +237,7 @@ mod tests {
         let path = path("wait");
         let (first, second) = (Purpose::of(&"first"), Purpose::of(&"second"));
         let held = GatewayLock::acquire_at(&path, first, Duration::ZERO).expect("free");
-        assert_eq!(held.waited_for, None);
+        assert_eq!(held.waited_for, []);
         let fault = GatewayLock::acquire_at(&path, second, Duration::from_millis(10)).expect_err("held");
         assert!(matches!(fault, LockError::Held { .. }), "{fault}");
         let waiting = std::thread::spawn({
@@ -222,7 +255,7 @@ mod tests {
         }
         drop(held);
         let lock = waiting.join().expect("no panic").expect("freed");
-        assert_eq!((lock.waited_for, read_purpose(&lock.file)), (Some(first), Some(second)));
+        assert_eq!((&lock.waited_for, read_purpose(&lock.file)), (&vec![first], Some(second)));
         drop(lock);
         assert!(!path.exists(), "nothing is left behind");
     }

@@ -379,8 +379,7 @@ impl Reader<'_> {
         let expect_accounts = self.many(&names::EXPECT_ACCOUNTS, values::account);
         let expect_mode = self.set(&names::EXPECT_MODE, values::expected_mode);
         let allow_read_only = self.one(&names::ALLOW_READ_ONLY, values::switch);
-        let broker_probe = self.one(&names::BROKER_PROBE, values::broker_probe);
-        let probe_contract = self.set(&names::PROBE_CONTRACT, probe_contract::probe_contract);
+        let broker_question = self.broker_question();
         let required_farms = self.many(&names::REQUIRED_FARMS, values::farm);
         let max_clock_skew = self.one(&names::MAX_CLOCK_SKEW, values::max_clock_skew);
         let market = self.market();
@@ -394,6 +393,7 @@ impl Reader<'_> {
         let state_dir = self.state_dir(sources);
         let gateway = gateway?;
         let (host, port) = (host?, port?);
+        let (broker_probe, probe_contract) = broker_question?;
         let is_default = host.origin() == Origin::Default && port.origin() == Origin::Default;
         let set_status_file = status_file?.map(|path| path.value);
         Ok(Settings {
@@ -412,8 +412,8 @@ impl Reader<'_> {
             expect_accounts: expect_accounts?,
             expect_mode: expect_mode?.map(|mode| mode.value),
             allow_read_only: allow_read_only?,
-            broker_probe: broker_probe?,
-            probe_contract: probe_contract?.map(|contract| contract.value),
+            broker_probe,
+            probe_contract,
             required_farms: required_farms?,
             max_clock_skew: max_clock_skew?,
             market: market?,
@@ -507,6 +507,20 @@ impl Reader<'_> {
             MarketChoice { exchanges, combination: rule.value }
         };
         Ok(Sourced { value, place })
+    }
+
+    /// What the broker is asked. A contract that nobody asks about would be missed by the gate at every start.
+    fn broker_question(&mut self) -> Result<(BrokerProbe, Option<ProbeContract>), Reported> {
+        let probe = self.sourced(&names::BROKER_PROBE, values::broker_probe);
+        let contract = self.set(&names::PROBE_CONTRACT, probe_contract::probe_contract);
+        match (probe?, contract?) {
+            (Sourced { value: BrokerProbe::Off, place }, Some(contract)) => {
+                let fault = Fault::NothingAsked { contract: contract.place.to_string() };
+                self.problems.push(Problem::of_value(&names::BROKER_PROBE, place, fault));
+                Err(Reported)
+            }
+            (probe, contract) => Ok((probe.value, contract.map(|contract| contract.value))),
+        }
     }
 
     /// The items of a list, which may be none; `None` if nobody set it.

@@ -151,15 +151,32 @@ fn real_faketime_what_is_not_compared_is_told_and_no_fault() {
         assert_eq!((ran.code, line(&ran)), (Some(0), expected.as_str()), "{ran:?}");
         assert!(run_at(&desk, instant, &["status"]).out.contains("are not compared"));
     }
-    // Nobody asked: EUR.USD has no calendar, and without a question there is no answer.
-    for settings in ["", "broker_probe = \"off\"\nprobe_contract = \"700 SEHK\"\n"] {
-        let (desk, _gateway) = checked(Scenario::MarketHoursClosed, 200, instant, settings);
-        assert!(desk.status()["broker_hours"].is_null());
-        let doctor = run_at(&desk, instant, &["doctor"]).out;
-        assert_eq!(doctor.contains("trading hours"), !settings.is_empty(), "{doctor}");
+    // Nobody asked: EUR.USD has no calendar.
+    let (desk, _gateway) = checked(Scenario::MarketHoursClosed, 200, instant, "");
+    assert!(desk.status()["broker_hours"].is_null());
+    let doctor = run_at(&desk, instant, &["doctor"]).out;
+    assert!(!doctor.contains("trading hours"), "{doctor}");
+    let ran = run_at(&desk, instant, &["preflight"]);
+    assert_eq!((ran.code, line(&ran)), (Some(0), ""), "{ran:?}");
+    assert!(run_at(&desk, instant, &["preflight", "--json"]).json()["broker_hours"].is_null());
+}
+
+/// The check and the agent go by different settings, as with a variable that only one of two crontabs has.
+#[test]
+fn real_faketime_a_comparison_that_the_check_did_not_ask_for_stops_the_agent() {
+    let instant = "2026-11-24T02:00:00Z";
+    for (of_the_check, told) in [("", ""), ("probe_contract = \"5 SEHK\"\n", ", but those of 5 SEHK STK HKD (XHKG)")] {
+        let (desk, gateway) = checked(Scenario::Ready, 200, instant, of_the_check);
+        let settings = format!("port = {}\napi_version_max = 300\n{TENCENT}", gateway.address.port());
+        desk.write("ibga.toml", &settings);
         let ran = run_at(&desk, instant, &["preflight"]);
-        assert_eq!((ran.code, line(&ran)), (Some(0), ""), "{ran:?}");
-        assert!(run_at(&desk, instant, &["preflight", "--json"]).json()["broker_hours"].is_null());
+        let expected = format!("IBKR's hours are not compared: the status tells none of 700 SEHK STK HKD{told}");
+        assert_eq!((ran.code, line(&ran)), (Some(1), format!("FAIL  {expected}").as_str()), "{ran:?}");
+        assert!(ran.out.contains(&format!("Reason: Market: {expected}\nWhat to do: run `ibga check` ")), "{ran:?}");
+        let ran = run_at(&desk, instant, &["preflight", "--force"]);
+        assert_eq!((ran.code, line(&ran)), (Some(0), "skip  IBKR's hours passed over (--force)"), "{ran:?}");
+        assert_eq!(run_at(&desk, instant, &["check"]).code, Some(0));
+        assert_eq!(run_at(&desk, instant, &["preflight"]).code, Some(0), "what was advised helps");
     }
 }
 

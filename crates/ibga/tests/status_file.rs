@@ -3,10 +3,12 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Desk, Gateway, Ran};
+use common::{Desk, Gateway, Ran, set_mode};
 use ibga_sim::{Config, Scenario};
 
 /// What existing readers do: parse the time, drop its zone, compare it with the local clock.
@@ -166,4 +168,75 @@ fn account_ids_are_masked_everywhere_but_in_the_file() {
     }
     assert_eq!(desk.status()["accounts"][0], "DU1234567");
     assert!(desk.run(&["status", "--show-accounts"]).out.contains("DU1234567"));
+}
+
+/// A folder that all users share, with a copy of the binary that they all can run.
+fn shared_desk() -> (Desk, PathBuf) {
+    let desk = Desk::new();
+    let binary = desk.path("ibga");
+    let copied = std::fs::copy(env!("CARGO_BIN_EXE_ibga"), &binary);
+    assert!(copied.is_ok(), "{copied:?}");
+    set_mode(&binary, 0o755);
+    set_mode(&desk.folder, 0o777);
+    (desk, binary)
+}
+
+/// A program run by somebody else; only root can do that.
+fn run_by(user: u32, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().uid(user).gid(user).current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("IBGA_CONTAINER", "none");
+    command
+}
+
+/// A killed check of one user leaves its lock, which another user can hold but not write.
+#[test]
+fn as_root_a_result_for_another_purpose_is_not_taken_over_from_a_foreign_lock() {
+    let (desk, binary) = shared_desk();
+    let (strict, lax) = (4_242_424, 4_242_425);
+    let gateway = Gateway::start(Config { delay: Duration::from_millis(300), ..Config::default() });
+    let port = gateway.address.port().to_string();
+    let check = |user, more: &[&str]| {
+        let mut command = run_by(user, &binary);
+        command.args(["check", "--json", "--port", &port]).args(more);
+        command.env("IBGA_STATUS_FILE", desk.status_file()).env("IBGA_STATUS_FILE_MODE", "0644");
+        command.env("IBGA_TRUSTED_OWNERS", format!("{strict},{lax}")).spawn().expect("starts")
+    };
+    let expecting = ["--expect-account", "DU9999999"];
+    let mut killed = check(strict, &expecting);
+    gateway.wait_for_client();
+    killed.kill().expect("killed");
+    killed.wait().expect("ended");
+    assert!(gateway.lock_file().exists(), "left behind");
+    let holding = check(lax, &[]);
+    gateway.wait_for_client();
+    let waiting = check(strict, &expecting);
+    let rans = [holding, waiting].map(|child| Ran::from(child.wait_with_output().expect("ends")));
+    let causes = [&rans[0], &rans[1]].map(|ran| ran.json()["cause"].clone());
+    assert_eq!(causes, ["ready", "wrong_account"], "{rans:?}");
+    assert_eq!((rans[0].code, rans[1].code), (Some(0), Some(1)));
+}
+
+/// Where nothing listens a check is shortest, and the lock changes hands most often.
+#[test]
+fn as_root_users_with_a_narrow_umask_never_meet_a_lock_that_they_cannot_open() {
+    let (desk, binary) = shared_desk();
+    let gateway = Gateway::start(Config::default());
+    let (port, lock) = (gateway.address.port().to_string(), gateway.lock_file());
+    drop(gateway);
+    let script = "umask 077; for round in $(seq 120); do \"$IBGA\" check --port \"$PORT\"; done";
+    let loops = [4_242_424, 4_242_425, 4_242_426, 4_242_427].map(|user| {
+        let mut shell = run_by(user, Path::new("sh"));
+        shell.args(["-c", script]).env("IBGA", &binary).env("PORT", &port);
+        shell.env("IBGA_STATUS_FILE", desk.path(&format!("{user}.json"))).spawn().expect("sh starts")
+    });
+    for child in loops {
+        let ran = Ran::from(child.wait_with_output().expect("ends"));
+        let others = ran.out.lines().filter(|line| !line.contains("port_refused")).collect::<Vec<_>>();
+        assert!(others.is_empty() && ran.out.lines().count() == 120, "{others:#?}");
+    }
+    let name = lock.file_name().and_then(|name| name.to_str()).expect("a name");
+    let left = std::fs::read_dir("/tmp").expect("a folder").flatten().map(|entry| entry.file_name());
+    let left: Vec<_> = left.filter(|file| file.to_string_lossy().starts_with(name)).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -49,6 +49,7 @@ fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &E
         max_age: Duration::from_mins(10),
         expected,
         market: at_moment(&moment, Chosen::BySetting),
+        hours_of: None,
     })
 }
 

@@ -162,6 +162,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
         max_age: MAX_AGE,
         expected: &expectations(recording),
         market: MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
+        hours_of: None,
     });
     assert!(!decision.is_go() || verdict.cause == Cause::Ready, "{}: a false go", recording.name);
     let reasons: Vec<&str> = decision.failures().map(|check| check.rule.fault_code()).collect();

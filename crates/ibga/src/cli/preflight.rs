@@ -14,7 +14,7 @@ use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, settings, usage_fault};
 use crate::check::{endpoint, expectations, trust};
 use crate::market::{calendars, market};
 use crate::output::{Output, printable};
-use crate::settings::{Origin, Settings};
+use crate::settings::{Origin, ProbeContract, Settings};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -115,6 +115,7 @@ pub(super) fn judge(
     let chosen = if settings.market.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
     let read = made_now.unwrap_or_else(|| status_file::read(&settings.status_file, &trust(settings), &at.zone));
     let endpoint = endpoint(settings);
+    let hours_of = settings.probe_contract.as_ref().map(ProbeContract::hours_question);
     let decision = gate::judge(&Question {
         gateway: settings.gateway.as_str(),
         endpoint: (settings.endpoint_chosen == Chosen::BySetting).then_some(endpoint.as_str()),
@@ -127,6 +128,7 @@ pub(super) fn judge(
             MarketHours::Kept => MarketRule::At { moment: &moment, chosen, calendars: &calendars },
             MarketHours::PassedOver => MarketRule::Forced,
         },
+        hours_of: hours_of.as_ref(),
     });
     Ok(Judged {
         decision,

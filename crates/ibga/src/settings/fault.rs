@@ -183,6 +183,12 @@ pub enum Fault {
         /// Why, and what to write.
         hint: String,
     },
+    /// A contract to ask about, and no question.
+    #[error("`off` asks the broker nothing, also not about the probe_contract ({contract}); remove one of the two")]
+    NothingAsked {
+        /// Where the contract stands.
+        contract: String,
+    },
     /// Stock Connect beside other exchanges.
     #[error("stock_connect is XSHG and XHKG together and stands alone; write the exchanges one by one")]
     StockConnectAlone,

@@ -428,6 +428,22 @@ fn markets_of_several_exchanges() {
 }
 
 #[test]
+fn a_contract_that_nobody_asks_about_is_refused_with_both_places() {
+    let toml = "probe_contract = \"700 SEHK\"\nbroker_probe = \"off\"";
+    let told = |contract: &str| {
+        format!("`off` asks the broker nothing, also not about the probe_contract ({contract}); remove one of the two")
+    };
+    let in_file = World::new().with_file("ibga.toml", toml);
+    assert_eq!(in_file.problems(), [format!("ibga.toml:2:16: broker_probe: {}", told("ibga.toml:1:18"))]);
+    let world = World::new().with_variable("IBGA_PROBE_CONTRACT", "700 SEHK");
+    let world = world.with_flags(|flags| flags.broker_probe = Some("off".into()));
+    assert_eq!(world.problems(), [format!("--broker-probe: {}", told("IBGA_PROBE_CONTRACT in the environment"))]);
+    // A stronger source can ask again.
+    let world = World::new().with_file("ibga.toml", toml).with_variable("IBGA_BROKER_PROBE", "contract");
+    assert!(world.settings().probe_contract.is_some());
+}
+
+#[test]
 fn lists_lose_repetitions_and_can_be_emptied_for_one_gateway() {
     let world = World::new().with_variable("IBGA_EXPECT_ACCOUNTS", "DU001, du001 ,DU002");
     assert_eq!(revealed(&world.settings()), ["DU001", "DU002"]);

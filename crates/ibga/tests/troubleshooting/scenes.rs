@@ -8,7 +8,7 @@ use ibga::docker::EngineError;
 use ibga_core::calendar::{self, Calendar, Exchange, LiquidHours};
 use ibga_core::clock;
 use ibga_core::gate::{self, Chosen, MarketRule, Question};
-use ibga_core::report::{BrokerHours, Report};
+use ibga_core::report::{BrokerHours, HoursQuestion, Report};
 use ibga_core::secure_file::ReadError;
 use ibga_core::status_file::StatusFileError;
 use ibga_core::verdict::Expectations;
@@ -109,6 +109,7 @@ fn reasons(fault: &StatusFileError, market: MarketRule<'_>) -> String {
         max_age: Duration::from_mins(10),
         expected: &Expectations::default(),
         market,
+        hours_of: None,
     });
     decision.failures().map(|check| format!("Reason: {check}")).collect::<Vec<_>>().join("\n")
 }
@@ -128,7 +129,14 @@ fn markets(scenes: &mut Vec<Scene>) {
         let text = reasons(&StatusFileError::from(ReadError::NotFound), market);
         scenes.push((format!("market at {instant}"), text));
     }
-    scenes.push(("hours that contradict".into(), contradiction(&xhkg)));
+    let closed = BrokerHours {
+        contract: "700 SEHK STK HKD".into(),
+        exchange: Exchange::XHKG,
+        zone: "Hongkong".into(),
+        hours: Ok(LiquidHours::parse("20261124:CLOSED").expect("hours")),
+    };
+    scenes.push(("hours that contradict".into(), told_hours(&xhkg, Some(closed))));
+    scenes.push(("hours that nobody asked for".into(), told_hours(&xhkg, None)));
     let desk = Desk::new();
     let ran = desk.command(&["check"]).env("IBGA_PROBE_CONTRACT", "AAPL SMART").output().expect("starts");
     scenes.push(("a contract without hours".into(), told(&desk, &Ran::from(ran), &[])));
@@ -136,18 +144,14 @@ fn markets(scenes: &mut Vec<Scene>) {
     scenes.push(("unknown exchange".into(), told(&desk, &ran, &[])));
 }
 
-/// A ready report of a Tuesday morning with hours that say closed.
-fn contradiction(xhkg: &calendar::Market) -> String {
+/// A ready report of a Tuesday morning with these hours, where those of Tencent are wanted.
+fn told_hours(xhkg: &calendar::Market, hours: Option<BrokerHours>) -> String {
     let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::Ready));
     desk.check(gateway.address, &[]);
     let mut report = Report::from_json(&desk.status().to_string(), &TimeZone::UTC).expect("a report");
     report.timestamp = "2026-11-24T02:00:00Z".parse().expect("an instant");
-    report.more.as_mut().expect("a report of today").broker_hours = Some(BrokerHours {
-        contract: "700 SEHK STK HKD".into(),
-        exchange: Exchange::XHKG,
-        zone: "Hongkong".into(),
-        hours: Ok(LiquidHours::parse("20261124:CLOSED").expect("hours")),
-    });
+    report.more.as_mut().expect("a report of today").broker_hours = hours;
+    let wanted = HoursQuestion { contract: "700 SEHK STK HKD".into(), exchange: Exchange::XHKG };
     let moment = xhkg.at(report.timestamp);
     let decision = gate::judge(&Question {
         gateway: "default",
@@ -162,6 +166,7 @@ fn contradiction(xhkg: &calendar::Market) -> String {
             chosen: Chosen::BySetting,
             calendars: &calendar::Calendars::default(),
         },
+        hours_of: Some(&wanted),
     });
     let told =
         |check: &gate::Check| format!("Reason: {check}\nWhat to do: {}", check.rule.remedy().unwrap_or_default());
