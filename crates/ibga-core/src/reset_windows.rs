@@ -191,10 +191,28 @@ mod tests {
             "00:15-01:45",
             "00:15-01:45 America/New_York",
             "01:45-00:15 Asia/Hong_Kong Asia",
+            "01:45-01:45 Asia/Hong_Kong Asia",
             "00:15-01:45 Mars/X Mars",
         ] {
             assert_eq!(text.parse::<DailyReset>(), Err(NotAReset), "{text}");
         }
+    }
+
+    #[test]
+    fn a_span_takes_in_its_start_and_not_its_end() {
+        let asia: DailyReset = "20:15-21:15 Asia/Hong_Kong Asia".parse().expect("a window");
+        let starts = |from: &str, until: &str| -> Vec<String> {
+            let windows = resets_between(std::slice::from_ref(&asia), instant(from), instant(until));
+            windows.iter().map(|window| window.starts.to_string()).collect()
+        };
+        // 20:15 in Hong Kong is 12:15 in UTC.
+        assert_eq!(starts("2026-11-23T12:15:00Z", "2026-11-24T12:15:00Z"), ["2026-11-23T12:15:00Z"]);
+        assert_eq!(starts("2026-11-23T12:15:01Z", "2026-11-24T12:15:00Z"), [""; 0]);
+        assert_eq!(starts("2026-11-23T00:00:00Z", "2026-11-23T12:15:01Z"), ["2026-11-23T12:15:00Z"]);
+        let end = instant("2026-11-22T06:00:00Z");
+        let ends = |from: &str, until: &str| token_ends_between(instant(from), instant(until));
+        assert_eq!(ends("2026-11-22T06:00:00Z", "2026-11-29T06:00:00Z"), [end]);
+        assert_eq!(ends("2026-11-22T06:00:01Z", "2026-11-29T06:00:00Z"), [end; 0]);
     }
 
     #[test]
