@@ -303,6 +303,23 @@ mod tests {
     }
 
     #[test]
+    fn the_hourly_checks_end_before_the_close() {
+        let singapore: Exchange = "XSES".parse().expect("an exchange");
+        let plan = plan(&Calendar::for_exchange(singapore));
+        // Open at 09:00, close at 17:00: a check at the close would have nothing to say.
+        assert_eq!(plan.checks.last().copied().map(wall).as_deref(), Some("16:00"));
+    }
+
+    #[test]
+    fn a_year_is_looked_at_and_no_more() {
+        let calendar = Calendar::for_exchange(Exchange::XHKG);
+        let (from, until) = (instant("2025-01-01T00:00+08:00"), instant("2027-12-31T00:00+08:00"));
+        let all = events(&plan(&calendar), &Market::of_one(calendar), &[], from, until);
+        let last = all.iter().rfind(|event| event.what == What::Agent).expect("an event").at;
+        assert_eq!(last, instant("2026-01-02T13:00+08:00"), "{DAYS_MAX} days, and the one on which they begin");
+    }
+
+    #[test]
     fn a_half_day_a_holiday_and_the_weekend() {
         assert_eq!(
             told("2026-12-24T00:00+08:00", "2026-12-28T00:00+08:00"),
