@@ -50,7 +50,7 @@ impl Stage {
                 command.env(name, value);
             }
         }
-        command.env("HOME", &self.folder).env("IBKR_HOST", "127.0.0.1");
+        command.env("HOME", &self.folder).env("IBKR_HOST", "127.0.0.1").env("IBKR_PORT", &self.gateway.port);
         command.env("IBGA_STATUS_FILE", self.folder.join("status.json"));
         command
     }
