@@ -77,6 +77,21 @@ mod tests {
     /// The contract of the full report.
     const TENCENT: &str = "700 SEHK STK HKD";
 
+    /// What the gate says of a report as young as can be.
+    fn judge(report: &Report, market: MarketRule<'_>, hours_of: Option<&HoursQuestion>) -> Decision {
+        gate::judge(&Question {
+            gateway: "default",
+            endpoint: None,
+            path: Path::new("/tmp/ibga-status.json"),
+            report: Ok(report),
+            now: report.timestamp,
+            max_age: Duration::from_mins(10),
+            expected: &Expectations::default(),
+            market,
+            hours_of,
+        })
+    }
+
     /// A full report, changed, and what its rule of the broker's hours comes to.
     fn broker_hours(from: &str, to: &str, mic: &str, wanted: Option<&str>) -> (Option<Check>, Decision) {
         let text = crate::report::tests::full().replacen(from, to, 1);
@@ -84,19 +99,10 @@ mod tests {
         let exchange: Exchange = mic.parse().expect("an exchange");
         let moment = calendar::Market::of_one(Calendar::for_exchange(exchange)).at(report.timestamp);
         let hours_of = wanted.map(|contract| HoursQuestion { contract: contract.into(), exchange: Exchange::XHKG });
-        let question = Question {
-            gateway: "default",
-            endpoint: None,
-            path: Path::new("/tmp/ibga-status.json"),
-            report: Ok(&report),
-            now: report.timestamp,
-            max_age: Duration::from_mins(10),
-            expected: &Expectations::default(),
-            market: MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },
-            hours_of: hours_of.as_ref(),
-        };
-        let decision = gate::judge(&question);
-        let forced = gate::judge(&Question { market: MarketRule::Forced, ..question });
+        let calendars = Calendars::default();
+        let at_the_moment = MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &calendars };
+        let decision = judge(&report, at_the_moment, hours_of.as_ref());
+        let forced = judge(&report, MarketRule::Forced, hours_of.as_ref());
         let rule =
             |decision: &Decision| decision.checks.iter().find(|check| check.rule.code() == "broker_hours").cloned();
         assert!(forced.is_go() && rule(&forced).is_none_or(|check| check.outcome == Outcome::PassedOver));
@@ -157,17 +163,7 @@ mod tests {
         let mut report = Report::from_json(&text, &TimeZone::UTC).expect("a report");
         report.status = Status::NotConnected;
         let wanted = HoursQuestion { contract: TENCENT.into(), exchange: Exchange::XHKG };
-        let decision = gate::judge(&Question {
-            gateway: "default",
-            endpoint: None,
-            path: Path::new("/tmp/ibga-status.json"),
-            report: Ok(&report),
-            now: report.timestamp,
-            max_age: Duration::from_mins(10),
-            expected: &Expectations::default(),
-            market: MarketRule::Forced,
-            hours_of: Some(&wanted),
-        });
+        let decision = judge(&report, MarketRule::Forced, Some(&wanted));
         assert_eq!(decision.failures().map(|check| check.rule).collect::<Vec<_>>(), [Rule::Ready]);
     }
 
