@@ -3,10 +3,12 @@
 //! * [`cli`]: the commands, one file each.
 //! * [`settings`]: flags, environment, `.env` and `ibga.toml`, read once into typed values.
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
+//! * [`alert`]: telling people.
 //! * `market`: the calendars with the operator's overrides.
 //! * [`doctor`]: every prerequisite, tested.
 //! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
 
+pub mod alert;
 pub mod check;
 pub mod cli;
 pub mod docker;

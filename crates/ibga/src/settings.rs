@@ -12,6 +12,7 @@
 //! | `layers.rs` | the sources in one form |
 //! | `fault.rs` | places and messages |
 
+mod alerts;
 mod env_file;
 mod fault;
 mod layers;
@@ -33,6 +34,7 @@ use ibga_core::reset_windows::{DailyReset, published};
 use ibga_core::schedule::Wishes;
 use ibga_core::verdict::ExpectedMode;
 
+pub use alerts::{AlertSettings, ChannelSettings, Secret, Smtp, SmtpSecurity};
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
 pub use probe_contract::ProbeContract;
