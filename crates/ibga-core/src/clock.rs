@@ -10,6 +10,13 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// How long this machine has been up, sleep included: the same for all its processes, and never set.
+pub fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Counts time that passes, whatever the wall clock does.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {

@@ -5,6 +5,7 @@
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
 //! * [`alert`]: telling people.
 //! * `market`: the calendars with the operator's overrides.
+//! * [`store`]: what is remembered, and the outbox.
 //! * [`doctor`]: every prerequisite, tested.
 //! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
 
@@ -19,4 +20,5 @@ pub mod output;
 pub mod schedule;
 pub mod settings;
 mod shell;
+pub mod store;
 pub mod users;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::word;
 use crate::cause::{Cause, Status};
+use crate::report::Report;
 use crate::transition::State;
 
 /// What is remembered of one gateway.
@@ -93,6 +94,15 @@ impl Memory {
             acknowledged: None,
             escalated_at: None,
         }
+    }
+
+    /// Of a gateway of whose newest report everybody is taken to know: what there is to go by where the memory itself is lost.
+    pub fn known(report: &Report, now: Timestamp) -> Self {
+        let state = State::of(report);
+        let since = report.more.as_ref().map_or(report.timestamp, |more| more.since).min(now);
+        let mut memory = Self::first(state, since);
+        memory.told = Some(Told { state: memory.state, first_at: since, last_at: since, reminders: 0 });
+        memory
     }
 
     /// Whether the gateway is ready, everybody who had to know knows it, and nothing is left to be told.

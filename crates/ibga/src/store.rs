@@ -1,0 +1,763 @@
+//! The store: what is remembered of each gateway, its transitions, and the outbox of alerts, in one SQLite file in the state
+//! directory. It decides nothing; what is remembered and what is told is [`ibga_core::alert`]'s.
+//!
+//! Every write is one `BEGIN IMMEDIATE` transaction, on disk when it returns (`synchronous = FULL`). Nothing is sent inside one.
+//! A delivery is one alert on one channel. It is claimed by a lease on its gateway's channel, which keeps messages in their order:
+//! whoever holds the lease sends them one by one, and gives it back in the same transaction that finds nothing more to send.
+//!
+//! The lease runs by the machine's uptime, since the wall clock may step while a message is on its way. Instants that lie further
+//! in the future than any wait can reach were written before the clock was set back; they count as past.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ibga_core::alert::{Alert, Memory, NoGoTold};
+use ibga_core::transition::State;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::alert::channel::{Blame, ChannelName, SEND_LIMIT, SendError};
+
+/// The file in the state directory.
+const FILE: &str = "ibga.sqlite";
+
+/// How long another process's write is waited for.
+const BUSY_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a channel belongs to the process that claimed it. Longer than one message may take.
+pub const LEASE: Duration = Duration::from_secs(30);
+const _: () = assert!(LEASE.as_secs() > SEND_LIMIT.as_secs());
+
+/// The first wait after a failure; each further one is twice as long.
+const BACKOFF_FIRST: SignedDuration = SignedDuration::from_mins(1);
+/// The longest wait, also if the server asks for more.
+const BACKOFF_MAX: SignedDuration = SignedDuration::from_mins(60);
+
+/// An alert that old is given up, if it was also tried often: age alone may be a clock that was set wrong.
+const UNSENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+const UNSENT_ATTEMPTS_MIN: i64 = 20;
+/// Most messages that wait on one channel of one gateway; the oldest are given up.
+const UNSENT_ROWS_MAX: i64 = 1_000;
+/// How long what was sent is kept, and how many alerts and transitions at most.
+const KEPT_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
+const KEPT_ROWS_MAX: i64 = 20_000;
+
+/// The schema that this version writes (`PRAGMA user_version`).
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE gateway (
+    name TEXT PRIMARY KEY,
+    memory TEXT,
+    no_go TEXT
+) STRICT;
+CREATE TABLE transition (
+    id INTEGER PRIMARY KEY,
+    gateway TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    from_state TEXT,
+    to_state TEXT NOT NULL,
+    text TEXT
+) STRICT;
+CREATE INDEX transition_by_gateway ON transition (gateway, id);
+CREATE TABLE alert (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    gateway TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE TABLE delivery (
+    alert INTEGER NOT NULL REFERENCES alert (id) ON DELETE CASCADE,
+    channel TEXT NOT NULL,
+    gateway TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'dropped')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    answer TEXT,
+    PRIMARY KEY (alert, channel)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_waiting ON delivery (gateway, channel, alert) WHERE state = 'waiting';
+CREATE TABLE lease (
+    gateway TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (gateway, channel)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no place for it.
+    #[error("there is no state directory; set state_dir")]
+    NoDirectory,
+    /// The directory or the file cannot be made.
+    #[error("{}: {fault}", path.display())]
+    File {
+        /// What could not be made.
+        path: PathBuf,
+        /// Why.
+        fault: io::Error,
+    },
+    /// A later version of this program made it.
+    #[error("{}: made by a later version (schema {found}); update this one, or set another state_dir", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+    },
+    /// SQLite cannot use it.
+    #[error("{}: {fault}{}", path.display(), hint(fault))]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        fault: rusqlite::Error,
+    },
+}
+
+fn hint(fault: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode;
+    match fault.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "; another process holds it for too long",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "; move it away, a new one is made",
+        Some(ErrorCode::DiskFull) => "; free some space there",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "; let this user write there, or set another state_dir"
+        }
+        _ => "",
+    }
+}
+
+/// Who claims: this process, on this boot of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process, in words that no other one has.
+    pub name: String,
+    /// The boot id.
+    pub boot: String,
+}
+
+/// Whether waiting times count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// What failed is left alone until its time comes.
+    Kept,
+    /// Everything that waits is tried now.
+    PassedOver,
+}
+
+/// One alert on one channel, claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The alert's number in the store.
+    pub id: i64,
+    /// The channel.
+    pub channel: ChannelName,
+    /// The alert.
+    pub alert: Alert,
+    /// How often it was tried before.
+    pub attempts: i64,
+}
+
+/// An alert and what became of it on each channel, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number.
+    pub id: i64,
+    /// The alert.
+    pub alert: Alert,
+    /// Its deliveries by channel.
+    pub deliveries: Vec<ListedDelivery>,
+}
+
+/// What became of an alert on one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDelivery {
+    /// The channel's word; it may be of another version.
+    pub channel: String,
+    /// Waiting, sent or dropped.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried next.
+    pub due_at: Timestamp,
+    /// When it was sent or dropped.
+    pub ended_at: Option<Timestamp>,
+    /// What the server said last.
+    pub answer: Option<String>,
+}
+
+/// How far a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// Not accepted yet.
+    Waiting,
+    /// Accepted by the server.
+    Sent,
+    /// Given up.
+    Dropped,
+}
+
+impl DeliveryState {
+    /// The word in JSON and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    fn from_word(word: &str) -> Self {
+        match word {
+            "sent" => Self::Sent,
+            "dropped" => Self::Dropped,
+            _ => Self::Waiting,
+        }
+    }
+}
+
+/// What a transaction of the policy leaves behind.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What is remembered from now on; none to leave it as it is.
+    pub memory: Option<Memory>,
+    /// The same for no-goes.
+    pub no_go: Option<NoGoTold>,
+    /// What is to be told, each with its channels.
+    pub alerts: Vec<(Alert, Vec<ChannelName>)>,
+    /// What was sent already, without the store.
+    pub sent: Vec<(String, ChannelName)>,
+}
+
+/// What the store remembers of one gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// For reports.
+    pub memory: Option<Memory>,
+    /// For no-goes.
+    pub no_go: Option<NoGoTold>,
+}
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    directory: PathBuf,
+}
+
+impl Store {
+    /// Opens the store, and makes it if there is none.
+    pub fn open(directory: Option<&Path>) -> Result<Self, StoreError> {
+        let directory = directory.ok_or(StoreError::NoDirectory)?;
+        let path = directory.join(FILE);
+        make(directory, &path)?;
+        let connection = Connection::open(&path).map_err(|fault| StoreError::Database { path: path.clone(), fault })?;
+        let mut store = Self { connection, directory: directory.to_owned() };
+        store.prepare()?;
+        Ok(store)
+    }
+
+    /// Opens the store to look at it; `None` if there is none.
+    pub fn open_existing(directory: Option<&Path>) -> Result<Option<Self>, StoreError> {
+        match directory {
+            Some(directory) if directory.join(FILE).exists() => Self::open(Some(directory)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join(FILE)
+    }
+
+    fn fault(&self, fault: rusqlite::Error) -> StoreError {
+        StoreError::Database { path: self.path(), fault }
+    }
+
+    fn prepare(&mut self) -> Result<(), StoreError> {
+        match self.configure().map_err(|fault| self.fault(fault))? {
+            0 => self.lay_out(),
+            SCHEMA_VERSION => Ok(()),
+            found => Err(StoreError::Newer { path: self.path(), found }),
+        }
+    }
+
+    fn configure(&self) -> rusqlite::Result<i64> {
+        self.connection.busy_timeout(BUSY_LIMIT)?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        self.connection.pragma_update(None, "foreign_keys", true)?;
+        version_of(&self.connection)
+    }
+
+    /// One process at a time: SQLite does not wait for another one that changes the journal's mode.
+    fn lay_out(&mut self) -> Result<(), StoreError> {
+        let file = |fault| StoreError::File { path: self.directory.clone(), fault };
+        let _lock = File::open(&self.directory).and_then(|lock| lock.lock().map(|()| lock)).map_err(file)?;
+        self.connection.pragma_update(None, "journal_mode", "WAL").map_err(|fault| self.fault(fault))?;
+        self.write(|transaction| {
+            if version_of(transaction)? == 0 {
+                transaction.execute_batch(SCHEMA)?;
+                transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs one write. What it returns is on disk.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let path = self.path();
+        let run = |connection: &mut Connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        run(&mut self.connection).map_err(|fault| StoreError::Database { path, fault })
+    }
+
+    /// Lets `decide` judge what is remembered of a gateway, and keeps what comes of it, transition and alerts in one transaction.
+    /// Returns how many messages had to be given up to stay within bounds.
+    pub fn record(
+        &mut self,
+        gateway: &str,
+        now: Timestamp,
+        seen: Option<(State, Option<&str>)>,
+        decide: impl FnOnce(&Remembered) -> Outcome,
+    ) -> Result<usize, StoreError> {
+        let mark = settled_mark(&self.directory, gateway);
+        self.write(|transaction| {
+            let before = remembered(transaction, gateway)?;
+            let outcome = decide(&before);
+            // Before the commit, so that nobody finds the mark beside something that waits.
+            let _ = fs::remove_file(&mark);
+            if let Some((state, text)) = seen {
+                note_transition(transaction, gateway, now, &before, state, text)?;
+            }
+            remember(transaction, gateway, &outcome)?;
+            for (alert, channels) in &outcome.alerts {
+                insert(transaction, alert, channels, now)?;
+            }
+            for (key, channel) in &outcome.sent {
+                mark_sent_by_key(transaction, key, *channel, now)?;
+            }
+            prune(transaction, gateway, now)
+        })
+    }
+
+    /// Changes what is remembered of a gateway; nothing if `change` gives nothing.
+    pub fn change_memory(
+        &mut self,
+        gateway: &str,
+        change: impl FnOnce(&Memory) -> Option<Memory>,
+    ) -> Result<Option<Memory>, StoreError> {
+        self.write(|transaction| {
+            let changed = remembered(transaction, gateway)?.memory.as_ref().and_then(change);
+            if let Some(memory) = &changed {
+                remember(transaction, gateway, &Outcome { memory: Some(memory.clone()), ..Outcome::default() })?;
+            }
+            Ok(changed)
+        })
+    }
+
+    /// What is remembered of a gateway.
+    pub fn remembered(&self, gateway: &str) -> Result<Remembered, StoreError> {
+        remembered(&self.connection, gateway).map_err(|fault| self.fault(fault))
+    }
+
+    /// Claims the next message of a channel, in the order of the alerts, those after the given one. `None` if nothing is due there
+    /// or another process is at it; then the channel is free.
+    ///
+    /// Where something is due, what is older is due with it, so that a recovery never overtakes its problem.
+    pub fn claim(
+        &mut self,
+        gateway: &str,
+        channel: ChannelName,
+        after: i64,
+        patience: Patience,
+        holder: &Holder,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        let uptime = uptime_ms();
+        self.write(|transaction| {
+            if is_held_by_another(transaction, gateway, channel, holder, uptime)? {
+                return Ok(None);
+            }
+            let next = next_due(transaction, gateway, channel, after, patience, now)?;
+            match &next {
+                Some(_) => hold(transaction, gateway, channel, holder, uptime)?,
+                None => release(transaction, gateway, channel, holder)?,
+            }
+            Ok(next)
+        })
+    }
+
+    /// The server accepted it.
+    pub fn mark_sent(&mut self, delivery: &Delivery, answer: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE delivery SET state = 'sent', attempts = attempts + 1, ended_at = ?3, answer = ?4
+                 WHERE alert = ?1 AND channel = ?2 AND state = 'waiting'",
+                params![delivery.id, delivery.channel.as_str(), now.as_microsecond(), answer],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// It was not accepted. Waits longer after each failure, and as long as the server asked for. Where the channel is to blame, it
+    /// is free again at once.
+    pub fn mark_failed(
+        &mut self,
+        delivery: &Delivery,
+        fault: &SendError,
+        holder: &Holder,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let asked = fault.retry_after.and_then(|asked| SignedDuration::try_from(asked).ok()).unwrap_or_default();
+        let wait = backoff(delivery.attempts).max(asked).min(BACKOFF_MAX);
+        let due = now.checked_add(wait).unwrap_or(now);
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE delivery SET attempts = attempts + 1, due_at = ?3, answer = ?4
+                 WHERE alert = ?1 AND channel = ?2 AND state = 'waiting'",
+                params![delivery.id, delivery.channel.as_str(), due.as_microsecond(), fault.text],
+            )?;
+            match fault.blame {
+                Blame::Channel => release(transaction, &delivery.alert.gateway, delivery.channel, holder),
+                Blame::Message => Ok(()),
+            }
+        })
+    }
+
+    /// Gives one message up, and says why.
+    pub fn drop_delivery(&mut self, delivery: &Delivery, why: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE delivery SET state = 'dropped', ended_at = ?3, answer = coalesce(answer || '; ', '') || ?4
+                 WHERE alert = ?1 AND channel = ?2 AND state = 'waiting'",
+                params![delivery.id, delivery.channel.as_str(), now.as_microsecond(), why],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Gives back the channels that this process holds.
+    pub fn release_all(&mut self, holder: &Holder) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction
+                .execute("DELETE FROM lease WHERE holder = ?1 AND boot = ?2", params![holder.name, holder.boot])?;
+            Ok(())
+        })
+    }
+
+    /// How many messages of a gateway wait, and since when the oldest does.
+    pub fn waiting(&self, gateway: &str) -> Result<(usize, Option<Timestamp>), StoreError> {
+        let row = self.connection.query_row(
+            "SELECT count(*), min(alert.at) FROM delivery JOIN alert ON alert.id = delivery.alert
+             WHERE delivery.gateway = ?1 AND delivery.state = 'waiting'",
+            params![gateway],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)),
+        );
+        let (count, oldest) = row.map_err(|fault| self.fault(fault))?;
+        Ok((usize::try_from(count).unwrap_or_default(), oldest.map(timestamp)))
+    }
+
+    /// The newest alerts with what became of them, the newest last. `None` for those of all gateways.
+    pub fn list(&self, gateway: Option<&str>, rows_max: usize) -> Result<Vec<Listed>, StoreError> {
+        list(&self.connection, gateway, rows_max).map_err(|fault| self.fault(fault))
+    }
+
+    /// Leaves a mark if the gateway is ready, everybody knows it and nothing waits, so that the next check need not open the store.
+    pub fn settle(&mut self, gateway: &str) -> Result<(), StoreError> {
+        let mark = settled_mark(&self.directory, gateway);
+        // Inside a write, so that nobody can put something into the outbox between the look and the mark.
+        self.write(|transaction| {
+            let is_settled = remembered(transaction, gateway)?.memory.is_some_and(|memory| memory.is_settled());
+            let waits: bool = transaction.query_row(
+                "SELECT EXISTS (SELECT 1 FROM delivery WHERE gateway = ?1 AND state = 'waiting')",
+                params![gateway],
+                |row| row.get(0),
+            )?;
+            if is_settled && !waits {
+                // Without the mark the next check opens the store, nothing worse.
+                let _ = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&mark);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Whether the store was left with nothing to tell of a gateway that is ready.
+pub fn is_settled(directory: &Path, gateway: &str) -> bool {
+    settled_mark(directory, gateway).exists()
+}
+
+fn settled_mark(directory: &Path, gateway: &str) -> PathBuf {
+    directory.join(format!("settled-{gateway}"))
+}
+
+fn make(directory: &Path, path: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|fault| StoreError::File { path: directory.to_owned(), fault })?;
+    // Here and not by SQLite, which would give it the mode of the umask. A file that is there is left to SQLite alone, since
+    // closing it here would end the locks that this process has on it.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(fault) => Err(StoreError::File { path: path.to_owned(), fault }),
+    }
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn timestamp(microsecond: i64) -> Timestamp {
+    Timestamp::from_microsecond(microsecond).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn uptime_ms() -> i64 {
+    i64::try_from(ibga_core::clock::uptime().as_millis()).unwrap_or(i64::MAX)
+}
+
+fn backoff(attempts: i64) -> SignedDuration {
+    let doublings = u32::try_from(attempts.clamp(0, 16)).unwrap_or_default();
+    BACKOFF_FIRST.saturating_mul(2_i32.saturating_pow(doublings)).min(BACKOFF_MAX)
+}
+
+/// What cannot be read, of another version perhaps, is as if it had never been: then what is wrong is told once more.
+fn remembered(connection: &Connection, gateway: &str) -> rusqlite::Result<Remembered> {
+    let row = connection
+        .query_row("SELECT memory, no_go FROM gateway WHERE name = ?1", params![gateway], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        })
+        .optional()?;
+    let (memory, no_go) = row.unwrap_or_default();
+    Ok(Remembered {
+        memory: memory.and_then(|text| serde_json::from_str(&text).ok()),
+        no_go: no_go.and_then(|text| serde_json::from_str(&text).ok()),
+    })
+}
+
+fn remember(transaction: &Transaction<'_>, gateway: &str, outcome: &Outcome) -> rusqlite::Result<()> {
+    let memory = outcome.memory.as_ref().map(document).transpose()?;
+    let no_go = outcome.no_go.as_ref().map(document).transpose()?;
+    transaction.execute(
+        "INSERT INTO gateway (name, memory, no_go) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE
+         SET memory = coalesce(excluded.memory, memory), no_go = coalesce(excluded.no_go, no_go)",
+        params![gateway, memory, no_go],
+    )?;
+    Ok(())
+}
+
+fn document(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|fault| rusqlite::Error::ToSqlConversionFailure(Box::new(fault)))
+}
+
+fn note_transition(
+    transaction: &Transaction<'_>,
+    gateway: &str,
+    now: Timestamp,
+    before: &Remembered,
+    state: State,
+    text: Option<&str>,
+) -> rusqlite::Result<()> {
+    let from = before.memory.as_ref().and_then(Memory::state);
+    if from == Some(state) {
+        return Ok(());
+    }
+    let code = |state: State| state.cause.map_or(state.status.as_str(), ibga_core::cause::Cause::code);
+    transaction.execute(
+        "INSERT INTO transition (gateway, at, from_state, to_state, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![gateway, now.as_microsecond(), from.map(code), code(state), text],
+    )?;
+    Ok(())
+}
+
+/// An alert that was there before stays as it is, with its deliveries.
+fn insert(
+    transaction: &Transaction<'_>,
+    alert: &Alert,
+    channels: &[ChannelName],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO alert (key, gateway, at, document) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING",
+        params![alert.key, alert.gateway, alert.at.as_microsecond(), document(alert)?],
+    )?;
+    for channel in channels {
+        transaction.execute(
+            "INSERT INTO delivery (alert, channel, gateway, state, due_at)
+             SELECT id, ?2, ?3, 'waiting', ?4 FROM alert WHERE key = ?1 ON CONFLICT DO NOTHING",
+            params![alert.key, channel.as_str(), alert.gateway, now.as_microsecond()],
+        )?;
+    }
+    Ok(())
+}
+
+fn mark_sent_by_key(
+    transaction: &Transaction<'_>,
+    key: &str,
+    channel: ChannelName,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE delivery SET state = 'sent', attempts = attempts + 1, ended_at = ?3, answer = 'sent without the store'
+         WHERE channel = ?2 AND state = 'waiting' AND alert = (SELECT id FROM alert WHERE key = ?1)",
+        params![key, channel.as_str(), now.as_microsecond()],
+    )?;
+    Ok(())
+}
+
+/// Keeps the store within its bounds. Returns how many messages were given up.
+fn prune(transaction: &Transaction<'_>, gateway: &str, now: Timestamp) -> rusqlite::Result<usize> {
+    let before = |age| now.checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH).as_microsecond();
+    let too_old = transaction.execute(
+        "UPDATE delivery SET state = 'dropped', ended_at = ?2,
+             answer = coalesce(answer || '; ', '') || 'given up after 7 days'
+         WHERE gateway = ?1 AND state = 'waiting' AND attempts >= ?4
+           AND alert IN (SELECT id FROM alert WHERE gateway = ?1 AND at < ?3)",
+        params![gateway, now.as_microsecond(), before(UNSENT_AGE_MAX), UNSENT_ATTEMPTS_MIN],
+    )?;
+    let too_many = transaction.execute(
+        "UPDATE delivery SET state = 'dropped', ended_at = ?2,
+             answer = coalesce(answer || '; ', '') || 'given up: too many messages wait'
+         WHERE gateway = ?1 AND state = 'waiting' AND (alert, channel) IN (
+             SELECT alert, channel FROM (
+                 SELECT alert, channel, row_number() OVER (PARTITION BY channel ORDER BY alert DESC) AS place
+                 FROM delivery WHERE gateway = ?1 AND state = 'waiting') WHERE place > ?3)",
+        params![gateway, now.as_microsecond(), UNSENT_ROWS_MAX],
+    )?;
+    transaction.execute(
+        "DELETE FROM alert WHERE (at < ?1 OR id <= (SELECT max(id) FROM alert) - ?2)
+           AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert = alert.id AND state = 'waiting')",
+        params![before(KEPT_AGE_MAX), KEPT_ROWS_MAX],
+    )?;
+    transaction
+        .execute("DELETE FROM transition WHERE id <= (SELECT max(id) FROM transition) - ?1", params![KEPT_ROWS_MAX])?;
+    Ok(too_old + too_many)
+}
+
+fn is_held_by_another(
+    transaction: &Transaction<'_>,
+    gateway: &str,
+    channel: ChannelName,
+    holder: &Holder,
+    uptime_ms: i64,
+) -> rusqlite::Result<bool> {
+    transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM lease WHERE gateway = ?1 AND channel = ?2 AND holder <> ?3 AND boot = ?4
+                        AND until_ms > ?5)",
+        params![gateway, channel.as_str(), holder.name, holder.boot, uptime_ms],
+        |row| row.get(0),
+    )
+}
+
+fn hold(
+    transaction: &Transaction<'_>,
+    gateway: &str,
+    channel: ChannelName,
+    holder: &Holder,
+    uptime_ms: i64,
+) -> rusqlite::Result<()> {
+    let until = uptime_ms.saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or_default());
+    transaction.execute(
+        "INSERT OR REPLACE INTO lease (gateway, channel, holder, boot, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![gateway, channel.as_str(), holder.name, holder.boot, until],
+    )?;
+    Ok(())
+}
+
+fn release(
+    transaction: &Transaction<'_>,
+    gateway: &str,
+    channel: ChannelName,
+    holder: &Holder,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "DELETE FROM lease WHERE gateway = ?1 AND channel = ?2 AND holder = ?3 AND boot = ?4",
+        params![gateway, channel.as_str(), holder.name, holder.boot],
+    )?;
+    Ok(())
+}
+
+fn next_due(
+    transaction: &Transaction<'_>,
+    gateway: &str,
+    channel: ChannelName,
+    after: i64,
+    patience: Patience,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Delivery>> {
+    let latest = match patience {
+        Patience::PassedOver => i64::MAX,
+        Patience::Kept => now.as_microsecond(),
+    };
+    // What is due later than any wait can reach was written before the clock was set back.
+    let impossible = now.checked_add(BACKOFF_MAX).unwrap_or(now).as_microsecond();
+    let mut next = transaction.prepare(
+        "SELECT alert.id, alert.document, delivery.attempts FROM delivery JOIN alert ON alert.id = delivery.alert
+         WHERE delivery.gateway = ?1 AND delivery.channel = ?2 AND delivery.state = 'waiting' AND alert.id > ?3
+           AND alert.id <= (SELECT max(alert) FROM delivery WHERE gateway = ?1 AND channel = ?2
+                            AND state = 'waiting' AND alert > ?3 AND (due_at <= ?4 OR due_at > ?5))
+         ORDER BY alert.id LIMIT 1",
+    )?;
+    loop {
+        let bounds = params![gateway, channel.as_str(), after, latest, impossible];
+        let row = next
+            .query_row(bounds, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
+            .optional()?;
+        let Some((id, text, attempts)) = row else { return Ok(None) };
+        if let Ok(alert) = serde_json::from_str(&text) {
+            return Ok(Some(Delivery { id, channel, alert, attempts }));
+        }
+        // It must not keep back what comes after it.
+        transaction.execute(
+            "UPDATE delivery SET state = 'dropped', ended_at = ?3, answer = 'given up: it cannot be read'
+             WHERE alert = ?1 AND channel = ?2",
+            params![id, channel.as_str(), now.as_microsecond()],
+        )?;
+    }
+}
+
+fn list(connection: &Connection, gateway: Option<&str>, rows_max: usize) -> rusqlite::Result<Vec<Listed>> {
+    let mut alerts = connection
+        .prepare("SELECT id, document FROM alert WHERE ?1 IS NULL OR gateway = ?1 ORDER BY id DESC LIMIT ?2")?;
+    let mut deliveries = connection.prepare(
+        "SELECT channel, state, attempts, due_at, ended_at, answer FROM delivery WHERE alert = ?1 ORDER BY channel",
+    )?;
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let rows = alerts.query_map(params![gateway, rows_max], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let mut listed = Vec::new();
+    for row in rows {
+        let (id, text): (i64, String) = row?;
+        // What another version wrote is not shown; it is still sent by that version.
+        let Ok(alert) = serde_json::from_str(&text) else { continue };
+        let deliveries = deliveries.query_map(params![id], listed_delivery)?.collect::<rusqlite::Result<_>>()?;
+        listed.push(Listed { id, alert, deliveries });
+    }
+    listed.reverse();
+    Ok(listed)
+}
+
+fn listed_delivery(row: &rusqlite::Row<'_>) -> rusqlite::Result<ListedDelivery> {
+    Ok(ListedDelivery {
+        channel: row.get(0)?,
+        state: DeliveryState::from_word(&row.get::<_, String>(1)?),
+        attempts: row.get(2)?,
+        due_at: timestamp(row.get(3)?),
+        ended_at: row.get::<_, Option<i64>>(4)?.map(timestamp),
+        answer: row.get(5)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
