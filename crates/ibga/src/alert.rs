@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `channel.rs`, `channel/` | the ways to a person, a file each, behind one trait |
 //! | `message.rs`, `templates/` | an alert in words |
+//! | `ping.rs` | the dead man's switch |
 
 pub mod channel;
 pub mod message;
+pub mod ping;
