@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `channel.rs`, `channel/` | the ways to a person, a file each, behind one trait |
 //! | `message.rs`, `templates/` | an alert in words |
+//! | `ping.rs` | the dead man's switch |
 
 pub mod channel;
 pub mod message;
 pub mod outbox;
+pub mod ping;

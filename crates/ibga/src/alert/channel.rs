@@ -1,5 +1,24 @@
 //! The ways to a person. A channel knows its own protocol and nothing of queues, retries or policy: it sends one message and says
 //! what became of it.
+//!
+//! | file | about |
+//! |---|---|
+//! | `http.rs` | the client of all that speak HTTP: who is to blame for which answer |
+//! | `veil.rs` | secrets, taken out of answers |
+//! | `bounds.rs` | texts within the lengths that services allow |
+//! | the others | a channel each |
+
+mod alertmanager;
+mod bounds;
+mod command;
+mod discord;
+pub(super) mod http;
+mod ntfy;
+mod pushover;
+mod slack;
+mod telegram;
+mod veil;
+mod webhook;
 
 use std::fmt;
 use std::future::Future;
@@ -7,9 +26,12 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
+use ibga_core::alert::Kind;
 use ibga_core::secure_file::Trust;
+use serde_json::{Value, json};
 
 use super::message::Message;
+use crate::settings::{ChannelSettings, Secret};
 
 /// The longest that one message may take on its way, name look-up and TLS included. Shorter than the lease of the outbox, so that
 /// nobody else sends what is still on its way.
@@ -96,6 +118,13 @@ pub struct Surroundings {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Surroundings {
+    /// The value of a secret.
+    pub(super) fn reveal(&self, secret: &Secret) -> Result<String, SendError> {
+        secret.reveal(&self.trust).map_err(|fault| SendError::channel(&fault))
+    }
+}
+
 /// A message on its way.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + 'a>>;
 
@@ -107,6 +136,67 @@ pub trait Channel {
     /// Sends one message. It is sent when the server has accepted it, not before. The caller limits the time and drops the future
     /// when it is over; what was begun must end with it.
     fn send<'a>(&'a self, message: &'a Message) -> Sending<'a>;
+}
+
+/// The channel that these settings describe.
+pub fn open(settings: &ChannelSettings, surroundings: &Surroundings) -> Box<dyn Channel> {
+    let around = surroundings.clone();
+    match settings.clone() {
+        // MERGE: `Email::new(smtp, around)` and `Sendmail::new(program, from, to)`.
+        ChannelSettings::Email(_) | ChannelSettings::Sendmail { .. } => Box::new(Unwritten(settings.name())),
+        ChannelSettings::Webhook { url, secret } => Box::new(webhook::Webhook::new(url, secret, around)),
+        ChannelSettings::Ntfy { url, token } => Box::new(ntfy::Ntfy::new(url, token, around)),
+        ChannelSettings::Telegram { api, token, chat } => Box::new(telegram::Telegram::new(api, token, chat, around)),
+        ChannelSettings::Slack { url } => Box::new(slack::Slack::new(url, around)),
+        ChannelSettings::Discord { url } => Box::new(discord::Discord::new(url, around)),
+        ChannelSettings::Pushover { api, token, user } => Box::new(pushover::Pushover::new(api, token, user, around)),
+        ChannelSettings::Alertmanager { url } => Box::new(alertmanager::Alertmanager::new(url, around)),
+        ChannelSettings::Command { line } => Box::new(command::Command::new(line)),
+    }
+}
+
+/// MERGE: mail takes its place.
+struct Unwritten(ChannelName);
+
+impl Channel for Unwritten {
+    fn name(&self) -> ChannelName {
+        self.0
+    }
+
+    fn send<'a>(&'a self, _: &'a Message) -> Sending<'a> {
+        Box::pin(async { Err(SendError::channel("this channel is not there yet")) })
+    }
+}
+
+/// A message as a document for programs.
+fn document(message: &Message) -> Value {
+    json!({ "alert": message.alert, "subject": message.subject, "text": message.text, "brief": message.brief })
+}
+
+/// A message for chats, which know no titles.
+fn chat_text(message: &Message) -> String {
+    format!("{}\n\n{}", message.subject, message.brief)
+}
+
+/// How loud a phone should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Urgency {
+    /// Somebody has to act.
+    Alarm,
+    /// Nobody has to any more.
+    AllClear,
+    /// Nobody has to.
+    Notice,
+}
+
+impl Urgency {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Problem | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::NoGo => Self::Alarm,
+            Kind::Recovery => Self::AllClear,
+            Kind::Settled | Kind::Test => Self::Notice,
+        }
+    }
 }
 
 /// What the server said when it accepted a message: printable, short, without secrets.
