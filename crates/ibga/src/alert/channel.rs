@@ -1,6 +1,10 @@
 //! The ways to a person. A channel knows its own protocol and nothing of queues, retries or policy: it sends one message and says
 //! what became of it.
 
+pub mod email;
+mod mail;
+pub mod sendmail;
+
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
