@@ -23,7 +23,7 @@ use crate::cause::{Cause, Status};
 
 pub use hours::{Hours, QuietHours, Trading};
 pub use memory::{Acknowledged, Memory, NoGoTold, Told};
-pub use policy::{NoGo, Policy, Step, acknowledge, no_go, observe, test};
+pub use policy::{FLAPPING_SPAN, NoGo, Policy, Step, acknowledge, no_go, observe, test};
 
 /// The words that a person's filters and eyes know, one for each thing there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -228,6 +228,18 @@ impl Reasons {
     }
 }
 
+/// The reasons of a remedy, each for itself, in their order. A remedy of one reason is that reason.
+pub fn steps(remedy: &str) -> Vec<&str> {
+    let Some(mut rest) = remedy.strip_prefix("1) ") else { return vec![remedy] };
+    let mut steps = Vec::new();
+    while let Some((step, after)) = rest.split_once(&format!("; {}) ", steps.len() + 2)) {
+        steps.push(step);
+        rest = after;
+    }
+    steps.push(rest);
+    steps
+}
+
 /// A daily reset passes within moments and concerns the accounts of one region, so it explains little.
 fn reset_hint(at: &Circumstances<'_>) -> Option<String> {
     let windows: Vec<_> =
@@ -288,6 +300,15 @@ mod tests {
             let text = text.unwrap_or_default();
             assert!(text.len() < 500 && !text.contains('\n') && !text.ends_with('.'), "{cause}: {text}");
         }
+    }
+
+    #[test]
+    fn steps_are_the_reasons_that_were_given() {
+        for reasons in [&["restart it"][..], &["is it up; is it let in (2) ?", "then: 2) is no second"], &["a"; 12]] {
+            let text = Reasons(reasons.iter().map(ToString::to_string).collect()).finish();
+            assert_eq!(steps(&text), reasons, "{text}");
+        }
+        assert_eq!(steps(""), [""]);
     }
 
     #[test]

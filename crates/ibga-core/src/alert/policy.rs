@@ -24,7 +24,7 @@ const REMIND_SELDOM_EVERY: SignedDuration = SignedDuration::from_hours(12);
 /// More changes than this within [`FLAPPING_SPAN`] are told as one.
 const FLAPPING_CHANGES_MAX: usize = 6;
 /// The span in which changes are counted, and the calm after which flapping has ended.
-const FLAPPING_SPAN: SignedDuration = SignedDuration::from_mins(10);
+pub const FLAPPING_SPAN: SignedDuration = SignedDuration::from_mins(10);
 /// Most changes that are remembered; more would be told as one anyway.
 const CHANGES_KEPT_MAX: usize = 64;
 

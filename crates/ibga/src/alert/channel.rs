@@ -20,6 +20,10 @@ mod telegram;
 mod veil;
 mod webhook;
 
+pub mod email;
+mod mail;
+pub mod sendmail;
+
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
