@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 
 use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
 use crate::lock::{GatewayLock, LockError, Purpose};
-use crate::settings::{BrokerProbe, ContainerChoice, ProbeContract, Settings};
+use crate::settings::{AlertSettings, BrokerProbe, ContainerChoice, ProbeContract, Settings};
 
 /// The longest that the container engine may take of a check.
 pub(crate) const ENGINE_LIMIT: Duration = Duration::from_secs(2);
@@ -153,8 +153,8 @@ fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
 /// has the purpose of another process, whose report this is not.
 fn purpose(settings: &Settings, writer: &Writer) -> Purpose {
     let mut same = settings.clone();
-    // Others read these.
-    same.uninterpreted.clear();
+    // Who is told changes nothing of what is seen.
+    same.alerts = AlertSettings::default();
     // Accounts print masked, but they are what matters here.
     let accounts: Vec<&str> = settings.expect_accounts.iter().map(AccountId::reveal).collect();
     Purpose::of(&format!("{same:?} {accounts:?} {writer:?}"))
