@@ -166,7 +166,8 @@ impl ChannelSettings {
         matches!(self, Self::Email(_) | Self::Sendmail { .. })
     }
 
-    fn secrets(&self) -> Vec<&Secret> {
+    /// Its secrets.
+    pub(crate) fn secrets(&self) -> Vec<&Secret> {
         match self {
             Self::Email(smtp) => smtp.login.iter().flat_map(|(user, password)| [user, password]).collect(),
             Self::Sendmail { .. } | Self::Command { .. } => Vec::new(),
