@@ -20,7 +20,14 @@ pub fn settings(input: &[u8]) {
         })
     };
     let nothing = |_: &str| None;
-    let sources = Sources { environment: &nothing, environment_names: Vec::new(), read: &read, user_id: 1_000 };
+    let sources = Sources {
+        environment: &nothing,
+        environment_names: Vec::new(),
+        read: &read,
+        user_id: 1_000,
+        host_name: &|| "machine".into(),
+        zone: &|| jiff::tz::TimeZone::UTC,
+    };
     let flags = Flags { config: Some("ibga.toml".into()), ..Flags::default() };
     match Settings::load(&flags, &sources) {
         Ok(settings) => {

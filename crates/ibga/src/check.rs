@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 
 use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
 use crate::lock::{GatewayLock, LockError, Purpose};
-use crate::settings::{BrokerProbe, ContainerChoice, ProbeContract, Settings};
+use crate::settings::{AlertSettings, BrokerProbe, ContainerChoice, ProbeContract, Settings};
 
 /// The longest that the container engine may take of a check.
 pub(crate) const ENGINE_LIMIT: Duration = Duration::from_secs(2);
@@ -153,8 +153,8 @@ fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
 /// has the purpose of another process, whose report this is not.
 fn purpose(settings: &Settings, writer: &Writer) -> Purpose {
     let mut same = settings.clone();
-    // Others read these.
-    same.uninterpreted.clear();
+    // Who is told changes nothing of what is seen.
+    same.alerts = AlertSettings::default();
     // Accounts print masked, but they are what matters here.
     let accounts: Vec<&str> = settings.expect_accounts.iter().map(AccountId::reveal).collect();
     Purpose::of(&format!("{same:?} {accounts:?} {writer:?}"))
@@ -393,4 +393,32 @@ pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<
         }
     })
     .map_err(|fault| fault.to_string())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Flags, Sources};
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        let sources = Sources {
+            environment: &value,
+            environment_names: vec![],
+            read: &|_: &Path, _: &[u32]| Ok(None),
+            user_id: 0,
+            host_name: &String::new,
+            zone: &|| TimeZone::UTC,
+        };
+        Settings::load(&Flags::default(), &sources).expect("settings")
+    }
+
+    #[test]
+    fn a_purpose_is_what_is_looked_at_and_not_who_is_told() {
+        let plain = settings(&[]);
+        let telling = settings(&[("IBGA_PING_URL", "https://ping.test"), ("IBGA_ALERT_FLAPPING", "off")]);
+        assert_ne!(plain.alerts, telling.alerts);
+        assert_eq!(purpose(&plain, &writer()), purpose(&telling, &writer()));
+        assert_ne!(purpose(&plain, &writer()), purpose(&settings(&[("IBKR_PORT", "4001")]), &writer()));
+    }
 }

@@ -4,6 +4,7 @@
 //! Each file below holds one subject: the small part that looks, and a pure function from what was seen to a finding. A further
 //! subject is a file and a line in [`examine`].
 
+mod alerts;
 mod clock;
 mod configuration;
 mod container;
@@ -83,10 +84,14 @@ pub enum Subject {
     Market,
     /// The trading hours that IBKR tells.
     TradingHours,
+    /// Who is told of changes.
+    Alerts,
+    /// Who notices if this program itself stops.
+    DeadMansSwitch,
 }
 
 impl Subject {
-    /// The name for a person; with `_` for spaces it is the stable code.
+    /// The name for a person; with `_` for spaces, and without apostrophes, it is the stable code.
     pub fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
@@ -99,6 +104,8 @@ impl Subject {
             Self::TimeZone => "time zone",
             Self::Market => "market",
             Self::TradingHours => "trading hours",
+            Self::Alerts => "alerts",
+            Self::DeadMansSwitch => "dead man's switch",
         }
     }
 }
@@ -139,7 +146,7 @@ impl Finding {
     /// The finding as JSON.
     pub fn document(&self) -> Value {
         json!({
-            "subject": self.subject.name().replace(' ', "_"),
+            "subject": self.subject.name().replace(' ', "_").replace('\'', ""),
             "outcome": self.outcome.code(),
             "text": self.text,
             "repair": self.outcome.repair(),
@@ -180,6 +187,9 @@ pub fn examine(settings: Result<&Settings, &SettingsError>, at: &Circumstances, 
     tell(time_zone::examine(settings, at));
     tell(market::examine(settings, at.now));
     if let Some(finding) = trading_hours::examine(settings, &report, at.now) {
+        tell(finding);
+    }
+    for finding in alerts::examine(settings) {
         tell(finding);
     }
 }

@@ -1,7 +1,7 @@
 //! The settings of a run: flag, then environment, then `.env`, then `ibga.toml`, then default.
 //!
 //! Responsible for reading every source once, at the edge, and for handing on typed values or the complete list of
-//! what is wrong, before anything is done. It asks for files, variables and users only through `Sources`.
+//! what is wrong, before anything is done. It asks for files, variables, users, host name and zone only through `Sources`.
 //! Must never change the process environment, look at a clock, or print the value of a secret.
 //!
 //! | file | does |
@@ -11,6 +11,7 @@
 //! | `env_file.rs`, `toml_file.rs` | the two files |
 //! | `layers.rs` | the sources in one form |
 //! | `fault.rs` | places and messages |
+//! | `alerts.rs`, and `alerts/` or `alerts.rs` below the others | who is told, how and when |
 
 mod alerts;
 mod env_file;
@@ -22,7 +23,6 @@ mod toml_file;
 mod values;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use ibga_core::nearest::nearest;
 use ibga_core::reset_windows::{DailyReset, published};
 use ibga_core::schedule::Wishes;
 use ibga_core::verdict::ExpectedMode;
+use jiff::tz::TimeZone;
 
 pub use alerts::{AlertSettings, ChannelSettings, Secret, Smtp, SmtpSecurity};
 pub use fault::{Fault, Origin, Place, Problem, SettingsError};
@@ -106,6 +107,10 @@ pub struct Sources<'a> {
     pub read: &'a ReadFile<'a>,
     /// The effective user id of this process.
     pub user_id: u32,
+    /// The name of this machine, by which it signs its mails.
+    pub host_name: &'a dyn Fn() -> String,
+    /// The time zone of this machine.
+    pub zone: &'a dyn Fn() -> TimeZone,
 }
 
 impl<'a> Sources<'a> {
@@ -117,6 +122,8 @@ impl<'a> Sources<'a> {
             environment_names: std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect(),
             read,
             user_id: rustix::process::geteuid().as_raw(),
+            host_name: &|| rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            zone: &TimeZone::system,
         }
     }
 
@@ -139,25 +146,6 @@ impl<T> Sourced<T> {
     /// Who set it.
     pub fn origin(&self) -> Origin {
         self.place.origin()
-    }
-}
-
-/// A setting that is recognised but read by the part of the program that uses it. Its `Debug` hides secrets.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Uninterpreted {
-    /// Its variable, such as `SMTP_HOST`.
-    pub name: &'static str,
-    /// The text as it was given.
-    pub value: String,
-    /// Where it stands, for messages about it.
-    pub place: Place,
-    is_secret: bool,
-}
-
-impl fmt::Debug for Uninterpreted {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.is_secret { "(secret)" } else { self.value.as_str() };
-        write!(formatter, "{}={value:?} at {}", self.name, self.place)
     }
 }
 
@@ -227,8 +215,8 @@ pub struct Settings {
     pub trusted_owners: Vec<u32>,
     /// Directory of the store, absolute; none for a user without a home who set none.
     pub state_dir: Option<PathBuf>,
-    /// What was set of the settings that others read.
-    pub uninterpreted: Vec<Uninterpreted>,
+    /// Who is told of changes, how and when.
+    pub alerts: AlertSettings,
 }
 
 impl Settings {
@@ -246,12 +234,6 @@ impl Settings {
             Ok(settings) if problems.is_empty() => Ok(settings),
             _ => Err(SettingsError::new(problems)),
         }
-    }
-
-    /// The text of a setting that this module does not read, by its variable; `None` if nobody set it.
-    #[must_use]
-    pub fn uninterpreted(&self, variable: &str) -> Option<&Uninterpreted> {
-        self.uninterpreted.iter().find(|setting| setting.name == variable)
     }
 }
 
@@ -393,6 +375,7 @@ impl Reader<'_> {
         let api_version_max = self.one(&names::API_VERSION_MAX, values::api_version);
         let trusted_owners = self.trusted_owners(sources);
         let state_dir = self.state_dir(sources);
+        let alerts = self.alerts(sources);
         let gateway = gateway?;
         let (host, port) = (host?, port?);
         let (broker_probe, probe_contract) = broker_question?;
@@ -426,7 +409,7 @@ impl Reader<'_> {
             trusted_owners: trusted_owners?,
             state_dir: state_dir?,
             gateway,
-            uninterpreted: uninterpreted(self.layers),
+            alerts: alerts?,
         })
     }
 
@@ -649,22 +632,6 @@ fn read_env_file(trusted: &[u32], sources: &Sources<'_>, problems: &mut Vec<Prob
 /// The owners that these layers name, or nobody where they are faulty, which is reported at the end.
 fn believed_owners(layers: &[&Layer], sources: &Sources<'_>) -> Vec<u32> {
     Reader { layers, problems: &mut Vec::new() }.trusted_owners(sources).unwrap_or_default()
-}
-
-fn uninterpreted(layers: &[&Layer]) -> Vec<Uninterpreted> {
-    SETTINGS
-        .iter()
-        .filter(|setting| setting.scope == Scope::Uninterpreted)
-        .filter_map(|setting| {
-            let given = pick(layers, setting)?.items.first()?;
-            Some(Uninterpreted {
-                name: setting.environment,
-                value: given.text.clone(),
-                place: given.place.clone(),
-                is_secret: setting.is_secret(),
-            })
-        })
-        .collect()
 }
 
 fn unknown_gateway(name: &GatewayName, configured: &[GatewayName]) -> Fault {

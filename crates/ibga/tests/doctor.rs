@@ -36,7 +36,7 @@ fn a_healthy_machine_has_nothing_to_repair_and_nothing_left_behind() {
     assert!(faulty.iter().all(|finding| finding["subject"] == "market"), "{faulty:?}");
     assert_eq!(ran.code, Some(i32::from(!faulty.is_empty())), "{ran:?}");
     let subjects: Vec<&str> = findings.iter().filter_map(|finding| finding["subject"].as_str()).collect();
-    let all = "configuration state_directory status_file readers container gateway clock time_zone market";
+    let all = "configuration state_directory status_file readers container gateway clock time_zone market alerts dead_mans_switch";
     assert_eq!(subjects.join(" "), all);
     assert!(told(&findings, "configuration").starts_with("ok: ibga.toml; gateway default at 127.0.0.1:"));
     assert!(told(&findings, "gateway").starts_with("ok: ready, logged in with DU***67"), "ids are masked");
@@ -91,6 +91,38 @@ fn a_broken_override_of_the_calendar_is_found() {
     let told = told(&findings, "market");
     assert!(told.starts_with("faulty: calendar overrides ") && told.contains("calendar.txt:1"), "{told}");
     assert_eq!(ran.code, Some(1));
+}
+
+#[test]
+fn who_is_told_and_what_keeps_that_from_working() {
+    let desk = Desk::new();
+    let gateway = Gateway::playing(Scenario::Ready);
+    let (ran, findings) = doctor(&desk, &gateway, &[]);
+    assert_eq!(ran.code, Some(0), "nobody being told is no fault: {findings:?}");
+    assert!(told(&findings, "alerts").starts_with("doubtful: nobody is told"), "{findings:?}");
+    assert!(told(&findings, "dead_mans_switch").starts_with("doubtful: nobody notices"), "{findings:?}");
+
+    let (token, ping) = (desk.path("token"), desk.path("ping"));
+    let lines = format!(
+        "telegram_chat = 1\ntelegram_token_file = {token:?}\nping_url_file = {ping:?}\nalert_command = \"true\"\n",
+    );
+    desk.write("ibga.toml", &lines);
+    let (ran, findings) = doctor(&desk, &gateway, &[]);
+    assert_eq!(ran.code, Some(1), "{findings:?}");
+    assert!(told(&findings, "alerts").starts_with("ok: told by telegram, command"), "{findings:?}");
+    let faults: Vec<&Value> = findings.iter().filter(|finding| finding["outcome"] == "faulty").collect();
+    let subjects: Vec<&str> = faults.iter().filter_map(|finding| finding["subject"].as_str()).collect();
+    assert_eq!(subjects, ["alerts", "dead_mans_switch"], "{faults:?}");
+    // The gate does not read those files.
+    assert_eq!(desk.run(&["preflight", "--force"]).code, Some(1));
+
+    for path in [&token, &ping] {
+        desk.write(path.file_name().and_then(|name| name.to_str()).expect("a name"), "https://ping.test/hunter2\n");
+        set_mode(path, 0o600);
+    }
+    let (ran, findings) = doctor(&desk, &gateway, &[]);
+    assert_eq!((ran.code, ran.out.contains("hunter2")), (Some(0), false), "{findings:?}");
+    assert!(told(&findings, "dead_mans_switch").starts_with("ok: "), "{findings:?}");
 }
 
 #[test]

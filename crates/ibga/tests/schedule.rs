@@ -112,6 +112,18 @@ fn a_job_means_what_was_planned() {
     let ran = crontab(&[("IBGA_EXPECT_ACCOUNTS", "DU1234567")], &[]);
     assert_eq!((ran.code, ran.err.contains("put it into `.env`")), (Some(2), true), "{ran:?}");
     assert!(!ran.err.contains("DU1234567"));
+    // A secret that is used has to be where the job finds it; a mail server's names may be another program's.
+    let ran = crontab(&[("IBGA_PING_URL", "https://ping.test/hunter2")], &[]);
+    assert_eq!((ran.code, ran.err.contains("IBGA_PING_URL_FILE names")), (Some(2), true), "{ran:?}");
+    assert!(!ran.err.contains("hunter2"));
+    let others = [("SMTP_HOST", "mail.test"), ("SMTP_USER", "me"), ("SMTP_PASS", "hunter2")];
+    let ran = crontab(&others, &[]);
+    assert!(ran.code == Some(0) && !ran.out.contains("SMTP") && !ran.out.contains("hunter2"), "{ran:?}");
+    let ran = crontab(&[&others[..], &[("ALERT_EMAIL", "me@mail.test")]].concat(), &[]);
+    assert_eq!((ran.code, ran.err.contains("SMTP_PASS stands in this shell alone")), (Some(2), true), "{ran:?}");
+    let with_file = [("SMTP_PASS_FILE", "/run/secrets/pass"), ("ALERT_EMAIL", "me@mail.test")];
+    let ran = crontab(&[&others[..2], &with_file].concat(), &[]);
+    assert!(ran.out.contains("ALERT_EMAIL=me@mail.test SMTP_HOST=mail.test SMTP_USER=me SMTP_PASS_FILE="), "{ran:?}");
     let ran = crontab(&[("IBGA_CONTAINER", "a\\b")], &[]);
     assert!(ran.code == Some(2) && !ran.out.contains("a\\b"), "{ran:?}");
 }

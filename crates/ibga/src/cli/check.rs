@@ -66,9 +66,6 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
     } else {
         output.data(&one_line(&checked.report));
     }
-    if let Some(unused) = settings.uninterpreted("ALERT_EMAIL") {
-        output.message(&format!("warning: {} is set, but this version sends no alerts yet", unused.name));
-    }
     tell(&checked, output);
     exit(&checked)
 }

@@ -14,7 +14,7 @@ use crate::output::{Paint, printable, wrapped};
 const WIDTH: usize = 80;
 
 /// The column at which the texts begin.
-const INDENT: usize = 23;
+const INDENT: usize = 25;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -85,7 +85,7 @@ fn lines(finding: &Finding, paint: Paint) -> String {
         Outcome::NotTested => "-   ".into(),
     };
     let name = finding.subject.name();
-    let text = format!("{mark}  {name:<17}{}", indented(&finding.text, INDENT));
+    let text = format!("{mark}  {name:<19}{}", indented(&finding.text, INDENT));
     match finding.outcome.repair() {
         Some(repair) => format!("{text}\n{:INDENT$}-> {}", "", indented(repair, INDENT + 3)),
         None => text,

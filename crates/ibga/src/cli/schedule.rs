@@ -22,7 +22,7 @@ use crate::check::ENGINE_LIMIT;
 use crate::market::{calendars, market_of_schedule};
 use crate::output::{Output, printable};
 use crate::schedule::Jobs;
-use crate::settings::{GatewayName, SETTINGS, Scope, Settings};
+use crate::settings::{ChannelSettings, GatewayName, SETTINGS, Settings};
 
 /// What a check may take beyond its limits before systemd ends it.
 const SLACK: Duration = Duration::from_secs(30);
@@ -128,7 +128,7 @@ impl Planned {
                 program: own_program()?,
                 folder: text_of(&folder)?,
                 flags: flags_to_carry(&self.settings, common)?,
-                environment: environment_to_carry()?,
+                environment: environment_to_carry(&self.settings)?,
                 check_limit: (self.settings.timeout + ENGINE_LIMIT) * 2 + SLACK,
                 agent: whole_command(agent)?,
                 plan: self.plan.clone(),
@@ -162,14 +162,28 @@ fn flags_to_carry(settings: &Settings, common: &CommonArgs) -> Result<Vec<String
 }
 
 /// The settings that stand in the environment of whoever types the command: a scheduler's is another one. What the flags say is
-/// left out, and what only alerts need. Secrets and account ids have no place where everybody reads.
-fn environment_to_carry() -> Result<Vec<(String, String)>, String> {
+/// left out. Secrets and account ids have no place where everybody reads.
+fn environment_to_carry(settings: &Settings) -> Result<Vec<(String, String)>, String> {
     let by_flags = ["IBGA_CONFIG", "IBGA_GATEWAY", "IBGA_EXCHANGE", "IBGA_EXCHANGE_RULE"];
+    let sends_mail = settings.alerts.channels.iter().any(ChannelSettings::is_mail);
     let mut carried = Vec::new();
-    for setting in SETTINGS.iter().filter(|setting| setting.scope != Scope::Uninterpreted && !setting.is_secret()) {
+    for setting in SETTINGS {
         let name = setting.environment;
         let Ok(value) = std::env::var(name) else { continue };
         if value.trim().is_empty() || by_flags.contains(&name) {
+            continue;
+        }
+        if setting.is_secret() {
+            if settings.alerts.has_secret(&value) {
+                return Err(format!(
+                    "{name} stands in this shell alone, and a crontab or a unit would show it to others: put it into `.env` here, \
+                     or into a file that {name}_FILE names"
+                ));
+            }
+            continue;
+        }
+        // The other names of mail servers may be meant for another program.
+        if !name.starts_with("IB") && !sends_mail {
             continue;
         }
         if name == "IBGA_EXPECT_ACCOUNTS" {

@@ -376,7 +376,14 @@ mod tests {
         }
         let flags = Flags { status_file: path.to_str().map(str::to_owned), ..Flags::default() };
         let nothing = |_: &Path, _: &[u32]| Ok(None);
-        let sources = Sources { environment: &|_| None, environment_names: vec![], read: &nothing, user_id: 0 };
+        let sources = Sources {
+            environment: &|_| None,
+            environment_names: vec![],
+            read: &nothing,
+            user_id: 0,
+            host_name: &String::new,
+            zone: &|| TimeZone::UTC,
+        };
         let settings = Settings::load(&flags, &sources).expect("settings");
         let zone = TimeZone::get("Asia/Hong_Kong").expect("a zone");
         let now: Timestamp = "2026-11-23T01:30:04Z".parse().expect("an instant");

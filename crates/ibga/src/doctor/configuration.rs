@@ -19,10 +19,6 @@ pub(super) fn examine(settings: Result<&Settings, &SettingsError>) -> Vec<Findin
             "set expect_mode (paper or live), better expect_accounts",
         ));
     }
-    if let Some(set) = settings.uninterpreted("ALERT_EMAIL") {
-        let text = format!("{} is set, but this version sends no alerts yet", set.name);
-        findings.push(Finding::doubtful(subject, text, "do not rely on a mail; go by exit codes and the status file"));
-    }
     findings
 }
 

@@ -174,6 +174,8 @@ mod tests {
             environment_names: vec![],
             read: &|_: &Path, _: &[u32]| Ok(None),
             user_id: 0,
+            host_name: &String::new,
+            zone: &|| jiff::tz::TimeZone::UTC,
         };
         Settings::load(&Flags::default(), &sources).expect("settings")
     }

@@ -3,6 +3,8 @@
 //! Responsible for what makes a channel complete. Must never read a secret's file: that happens when something is sent, so that a
 //! gate whose user may not read it still judges.
 
+mod assembly;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +37,41 @@ pub struct AlertSettings {
     pub ca_file: Option<PathBuf>,
     /// The URL of a dead man's switch.
     pub ping_url: Option<Secret>,
+}
+
+/// Nobody is told, since there is no channel.
+impl Default for AlertSettings {
+    fn default() -> Self {
+        Self {
+            after: None,
+            flapping: true,
+            reminders: true,
+            quiet: None,
+            escalate_after: None,
+            escalate_to: Vec::new(),
+            channels: Vec::new(),
+            templates: None,
+            ca_file: None,
+            ping_url: None,
+        }
+    }
+}
+
+impl AlertSettings {
+    /// The channels by name, in the order of [`ChannelName`].
+    pub fn names(&self) -> Vec<ChannelName> {
+        self.channels.iter().map(ChannelSettings::name).collect()
+    }
+
+    /// Every secret, that of the dead man's switch included.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.channels.iter().flat_map(ChannelSettings::secrets).chain(&self.ping_url)
+    }
+
+    /// Whether this text, as it stands in a variable, is one of the secrets.
+    pub fn has_secret(&self, value: &str) -> bool {
+        self.secrets().any(|secret| matches!(secret, Secret::Text(text) if text.trim() == value.trim()))
+    }
 }
 
 /// One channel with all that it needs.
@@ -119,6 +156,27 @@ impl ChannelSettings {
             Self::Pushover { .. } => ChannelName::Pushover,
             Self::Alertmanager { .. } => ChannelName::Alertmanager,
             Self::Command { .. } => ChannelName::Command,
+        }
+    }
+}
+
+impl ChannelSettings {
+    /// Whether it is one of the two ways for mails.
+    pub fn is_mail(&self) -> bool {
+        matches!(self, Self::Email(_) | Self::Sendmail { .. })
+    }
+
+    /// Its secrets.
+    pub(crate) fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Email(smtp) => smtp.login.iter().flat_map(|(user, password)| [user, password]).collect(),
+            Self::Sendmail { .. } | Self::Command { .. } => Vec::new(),
+            Self::Webhook { url, secret: more } | Self::Ntfy { url, token: more } => {
+                std::iter::once(url).chain(more).collect()
+            }
+            Self::Slack { url } | Self::Discord { url } | Self::Alertmanager { url } => vec![url],
+            Self::Telegram { token, .. } => vec![token],
+            Self::Pushover { token, user, .. } => vec![token, user],
         }
     }
 }

@@ -106,6 +106,17 @@ pub enum Fault {
         /// The name to set instead.
         environment: &'static str,
     },
+    /// A secret in the configuration file.
+    #[error(
+        "is a secret and cannot be set here; set `{environment}` in the environment or in `.env`, or `{file}` here to the file that \
+         holds it"
+    )]
+    SecretInConfig {
+        /// The name to set instead.
+        environment: &'static str,
+        /// The key that can name a file.
+        file: &'static str,
+    },
     /// A variable that looks like a misspelt name of ours.
     #[error("unknown name; did you mean `{nearest}`?")]
     UnknownName {
@@ -292,9 +303,73 @@ pub enum Fault {
     /// A file that cannot be read or must not be trusted, in the reader's words.
     #[error("{0}")]
     Unreadable(String),
+    /// A text that is no URL that can be used. It may be a secret, so nothing of it is repeated.
+    #[error("not a URL that can be used: {0}")]
+    Url(&'static str),
+    /// A text that is no token. Nothing of it is repeated.
+    #[error("not a token: it holds a blank, or letters that none has; copy it once more")]
+    Token,
+    /// Two settings of which only one can count.
+    #[error("`{other}` is set as well ({place}); remove one of the two")]
+    SetTwice {
+        /// The name of the other one.
+        other: &'static str,
+        /// Where that stands.
+        place: String,
+    },
+    /// A setting that is of no use without another.
+    #[error("{lacks}; set {needed}")]
+    Incomplete {
+        /// What is missing, in words.
+        lacks: &'static str,
+        /// The settings of which one would do, as the place names them.
+        needed: String,
+    },
+    /// More recipients than anybody means.
+    #[error("more than {max} addresses; write the address of a mailing list")]
+    TooManyRecipients {
+        /// How many are taken.
+        max: usize,
+    },
+    /// A password in the clear.
+    #[error("a password would be sent readable; write starttls or tls, or remove user and password")]
+    PasswordReadable,
+    /// A span of time without length.
+    #[error("`{shown}` ends where it begins; write two times of day, as in 22:00-07:00")]
+    EmptySpan {
+        /// An excerpt of the value.
+        shown: String,
+    },
+    /// A channel that is to be called and is not there.
+    #[error("`{name}` is not configured; {hint}")]
+    ChannelNotConfigured {
+        /// The channel.
+        name: &'static str,
+        /// The channels that are.
+        hint: String,
+    },
+    /// A second audience without a first.
+    #[error("names every channel that is configured, so that nobody would be told before; leave one out")]
+    NobodyFirst,
     /// A fault in a secret: nothing of it is told.
     #[error("not usable; its value is a secret and is not shown")]
     Secret,
+}
+
+impl Fault {
+    /// Whether its words hold nothing of the value, so that it can be told of a secret.
+    fn hides_the_value(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty
+                | Self::ControlCharacter
+                | Self::NotText
+                | Self::Url(_)
+                | Self::Token
+                | Self::SetTwice { .. }
+                | Self::Incomplete { .. }
+        )
+    }
 }
 
 /// One fault with its place. Prints as one line.
@@ -321,7 +396,7 @@ impl Problem {
 
     /// A fault in the value of a setting, named as its source names it.
     pub(super) fn of_value(setting: &Setting, place: Place, fault: Fault) -> Self {
-        let fault = if setting.is_secret() { Fault::Secret } else { fault };
+        let fault = if setting.is_secret() && !fault.hides_the_value() { Fault::Secret } else { fault };
         match place.origin() {
             Origin::EnvFile => Self::about(place, setting.environment, fault),
             Origin::Config => Self::about(place, setting.name, fault),
@@ -398,7 +473,8 @@ fn did_you_mean(nearest: Option<&&'static str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::names::{PORT, SMTP_PASS};
+    use crate::settings::names::PORT;
+    use crate::settings::names::alerts::SMTP_PASS;
 
     #[test]
     fn places_read_as_an_operator_names_them() {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::env_file;
 use super::fault::{Fault, Place, Problem};
-use super::names::{self, SETTINGS, Scope, Setting};
+use super::names::{self, SETTINGS, Setting};
 use super::{Flags, Sources, values};
 
 /// One text with its place.
@@ -32,8 +32,7 @@ impl Entry {
 
     /// What its setting's check finds in it.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
-        let is_checked = self.setting.scope != Scope::Uninterpreted;
-        self.items.iter().filter(move |_| is_checked).filter_map(|given| {
+        self.items.iter().filter_map(|given| {
             let fault = values::read(&given.text, self.setting.check).err()?;
             Some(Problem::of_value(self.setting, given.place.clone(), fault))
         })

@@ -4,6 +4,8 @@
 //! file's keys, the variables, the nearest name in a message and the documentation all come from [`SETTINGS`].
 //! Must never read a source.
 
+pub(super) mod alerts;
+
 use ibga_core::nearest::nearest;
 
 use super::fault::Fault;
@@ -25,8 +27,8 @@ pub enum Scope {
     Global,
     /// Decides what is read, so it cannot stand in the configuration file.
     Choice,
-    /// Recognised and handed on as text; the part that uses it checks it. Not in the configuration file.
-    Uninterpreted,
+    /// A secret: in the environment and in `.env` alone, where another setting can name the file that holds it.
+    Secret,
 }
 
 /// The type that a setting has in TOML.
@@ -34,6 +36,10 @@ pub enum Scope {
 pub(super) enum Kind {
     /// A string.
     Text,
+    /// A string whose blanks count, also those at its ends.
+    Verbatim,
+    /// A string or an integer.
+    Id,
     /// A string. A bare number is let through, so that the message can speak of the unit.
     Duration,
     /// An integer.
@@ -52,7 +58,8 @@ impl Kind {
     /// What a message says belongs there.
     pub(super) fn expected(self) -> &'static str {
         match self {
-            Self::Text => "text in quotes",
+            Self::Text | Self::Verbatim => "text in quotes",
+            Self::Id => "text in quotes or a whole number",
             Self::Duration => "a duration in quotes, such as \"15s\",",
             Self::Whole => "a whole number",
             Self::Switch => "true or false",
@@ -95,14 +102,14 @@ impl Setting {
     pub fn toml_key(&self) -> Option<&'static str> {
         match self.scope {
             Scope::Gateway | Scope::Global => Some(self.name),
-            Scope::Choice | Scope::Uninterpreted => None,
+            Scope::Choice | Scope::Secret => None,
         }
     }
 
     /// Whether its value must never be printed.
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        ["PASS", "TOKEN", "SECRET"].iter().any(|word| self.environment.contains(word))
+        self.scope == Scope::Secret
     }
 }
 
@@ -369,56 +376,6 @@ pub(super) const STATE_DIR: Setting = Setting {
     check: |text| values::absolute_path(text).map(drop),
     ..ROW
 };
-pub(super) const ALERT_EMAIL: Setting = Setting {
-    name: "alert_email",
-    environment: "ALERT_EMAIL",
-    help: "recipient of alerts by mail, not used yet; there is none by default",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-pub(super) const SMTP_HOST: Setting = Setting {
-    name: "smtp_host",
-    environment: "SMTP_HOST",
-    help: "mail server, not used yet",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-pub(super) const SMTP_PORT: Setting = Setting {
-    name: "smtp_port",
-    environment: "SMTP_PORT",
-    help: "port of the mail server, not used yet",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-pub(super) const SMTP_USER: Setting = Setting {
-    name: "smtp_user",
-    environment: "SMTP_USER",
-    help: "user at the mail server, not used yet",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-pub(super) const SMTP_USER_FILE: Setting = Setting {
-    name: "smtp_user_file",
-    environment: "SMTP_USER_FILE",
-    help: "file that holds the user at the mail server",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-pub(super) const SMTP_PASS: Setting = Setting {
-    name: "smtp_pass",
-    environment: "SMTP_PASS",
-    help: "password at the mail server",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-pub(super) const SMTP_PASS_FILE: Setting = Setting {
-    name: "smtp_pass_file",
-    environment: "SMTP_PASS_FILE",
-    help: "file that holds the password at the mail server",
-    scope: Scope::Uninterpreted,
-    ..ROW
-};
-
 /// Every setting there is.
 pub const SETTINGS: &[Setting] = &[
     CONFIG,
@@ -449,13 +406,50 @@ pub const SETTINGS: &[Setting] = &[
     RESET_WINDOWS,
     TRUSTED_OWNERS,
     STATE_DIR,
-    ALERT_EMAIL,
-    SMTP_HOST,
-    SMTP_PORT,
-    SMTP_USER,
-    SMTP_USER_FILE,
-    SMTP_PASS,
-    SMTP_PASS_FILE,
+    alerts::ALERT_EMAIL,
+    alerts::SMTP_HOST,
+    alerts::SMTP_PORT,
+    alerts::SMTP_SECURITY,
+    alerts::SMTP_USER,
+    alerts::SMTP_USER_FILE,
+    alerts::SMTP_PASS,
+    alerts::SMTP_PASS_FILE,
+    alerts::SMTP_FROM,
+    alerts::SENDMAIL,
+    alerts::WEBHOOK_URL,
+    alerts::WEBHOOK_URL_FILE,
+    alerts::WEBHOOK_SECRET,
+    alerts::WEBHOOK_SECRET_FILE,
+    alerts::NTFY_URL,
+    alerts::NTFY_URL_FILE,
+    alerts::NTFY_TOKEN,
+    alerts::NTFY_TOKEN_FILE,
+    alerts::TELEGRAM_TOKEN,
+    alerts::TELEGRAM_TOKEN_FILE,
+    alerts::TELEGRAM_CHAT,
+    alerts::TELEGRAM_API,
+    alerts::SLACK_URL,
+    alerts::SLACK_URL_FILE,
+    alerts::DISCORD_URL,
+    alerts::DISCORD_URL_FILE,
+    alerts::PUSHOVER_TOKEN,
+    alerts::PUSHOVER_TOKEN_FILE,
+    alerts::PUSHOVER_USER,
+    alerts::PUSHOVER_USER_FILE,
+    alerts::PUSHOVER_API,
+    alerts::ALERTMANAGER_URL,
+    alerts::ALERTMANAGER_URL_FILE,
+    alerts::ALERT_COMMAND,
+    alerts::ALERT_AFTER,
+    alerts::ALERT_FLAPPING,
+    alerts::ALERT_REMINDERS,
+    alerts::QUIET_HOURS,
+    alerts::ESCALATE_AFTER,
+    alerts::ESCALATE_TO,
+    alerts::ALERT_TEMPLATES,
+    alerts::ALERT_CA_FILE,
+    alerts::PING_URL,
+    alerts::PING_URL_FILE,
 ];
 
 /// The setting with this variable, in exactly this spelling.
@@ -500,22 +494,30 @@ pub(super) fn fault_of_key(key: &str, scopes: &[Scope]) -> Fault {
     if let Some(setting) = by_other_name {
         return match setting.toml_key() {
             Some(right) => Fault::UnknownKey { hint: format!("did you mean `{right}`?") },
-            None => Fault::NotInConfig { environment: setting.environment },
+            None => fault_of_place(setting),
         };
     }
-    let keys = || {
-        SETTINGS
-            .iter()
-            .filter(|setting| scopes.contains(&setting.scope))
-            .filter_map(Setting::toml_key)
-            .chain(scopes.contains(&Scope::Global).then_some("gateway"))
-    };
+    let keys = SETTINGS
+        .iter()
+        .filter(|setting| scopes.contains(&setting.scope))
+        .filter_map(Setting::toml_key)
+        .chain(scopes.contains(&Scope::Global).then_some("gateway"));
     let edits_max = (key.chars().count() / 3).max(MISSPELT_EDITS_MAX);
-    let hint = match nearest(&lower, keys(), edits_max) {
+    let hint = match nearest(&lower, keys, edits_max) {
         Some(right) => format!("did you mean `{right}`?"),
-        None => format!("known keys: {}", keys().collect::<Vec<_>>().join(", ")),
+        None => "`ibga init example.toml` writes every key there is".to_owned(),
     };
     Fault::UnknownKey { hint }
+}
+
+/// What to say about a setting that cannot stand in the configuration file.
+fn fault_of_place(setting: &Setting) -> Fault {
+    let environment = setting.environment;
+    let of_file = |other: &&Setting| other.name.strip_suffix("_file") == Some(setting.name);
+    match SETTINGS.iter().find(of_file) {
+        Some(file) => Fault::SecretInConfig { environment, file: file.name },
+        None => Fault::NotInConfig { environment },
+    }
 }
 
 /// The setting whose flag reads like this name.
@@ -535,7 +537,7 @@ pub fn reference_table() -> String {
         let place = match setting.scope {
             Scope::Gateway => "top, `[gateway.NAME]`",
             Scope::Global => "top",
-            Scope::Choice | Scope::Uninterpreted => "no",
+            Scope::Choice | Scope::Secret => "no",
         };
         let code = |text: &str| {
             if text.is_empty() { "none".to_owned() } else { format!("`{text}`") }
@@ -582,9 +584,17 @@ mod tests {
     }
 
     #[test]
-    fn names_with_a_secret_are_known_by_their_words() {
-        let secrets: Vec<_> = SETTINGS.iter().filter(|row| row.is_secret()).map(|row| row.name).collect();
-        assert_eq!(secrets, ["smtp_pass", "smtp_pass_file"]);
+    fn every_secret_can_stand_in_a_file_of_its_own_and_its_words_tell_it() {
+        let is_file = |row: &Setting| row.name.ends_with("_file");
+        for row in SETTINGS.iter().filter(|row| row.is_secret()) {
+            let file = by_environment(&format!("{}_FILE", row.environment)).expect(row.name);
+            assert_eq!((file.name, file.is_secret()), (format!("{}_file", row.name).as_str(), false));
+        }
+        for row in SETTINGS.iter().filter(|row| !is_file(row)) {
+            let sounds_secret = ["PASS", "TOKEN", "SECRET", "_URL", "PUSHOVER_USER"];
+            let sounds_secret = sounds_secret.iter().any(|word| row.environment.contains(word));
+            assert_eq!(row.is_secret(), sounds_secret, "{}", row.name);
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The settings as an operator meets them: every source in its order, every fault in its words.
 
+mod alerts;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::names::Kind;
 use super::*;
+use crate::alert::channel::ChannelName;
 
 const USERS_TEXT: &str = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nops:x:1001:1001:::\n";
 
@@ -64,6 +67,8 @@ impl World {
             environment_names: self.environment.keys().cloned().collect(),
             read: &read,
             user_id: self.user_id,
+            host_name: &|| "trader".into(),
+            zone: &|| TimeZone::get("Asia/Tokyo").unwrap(),
         };
         Settings::load(&self.flags, &sources)
     }
@@ -271,6 +276,10 @@ const ROWS: &[Row] = &[
     },
 ];
 
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().chain(alerts::ROWS)
+}
+
 fn setting(name: &str) -> &'static Setting {
     SETTINGS.iter().find(|setting| setting.name == name).unwrap()
 }
@@ -278,8 +287,8 @@ fn setting(name: &str) -> &'static Setting {
 /// A line of `ibga.toml` that gives the setting this text.
 fn toml_line(setting: &Setting, text: &str) -> String {
     let value = match setting.kind {
-        Kind::Text | Kind::Duration => format!("{text:?}"),
-        Kind::Whole | Kind::Switch => text.to_owned(),
+        Kind::Text | Kind::Verbatim | Kind::Duration => format!("{text:?}"),
+        Kind::Whole | Kind::Switch | Kind::Id => text.to_owned(),
         Kind::Texts | Kind::Words => format!("{:?}", text.split(',').collect::<Vec<_>>()),
         Kind::Owners => format!("[{text}]"),
     };
@@ -287,11 +296,11 @@ fn toml_line(setting: &Setting, text: &str) -> String {
 }
 
 #[test]
-fn the_rows_cover_every_setting_that_is_read_here() {
-    let rows: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+fn the_rows_cover_every_setting_that_the_file_can_hold() {
+    let names: Vec<_> = rows().map(|row| row.name).collect();
     let table: Vec<_> = SETTINGS.iter().filter_map(Setting::toml_key).collect();
-    assert_eq!(rows, table);
-    for row in ROWS {
+    assert_eq!(names, table);
+    for row in rows() {
         assert_eq!(row.flag.is_some(), setting(row.name).flag.is_some(), "{}", row.name);
     }
 }
@@ -305,10 +314,10 @@ fn an_emptied_list_of_times_is_not_an_unset_one() {
 
 #[test]
 fn each_source_is_stronger_than_the_one_before() {
-    for row in ROWS {
+    for row in rows() {
         let setting = setting(row.name);
         let [top, section, file, variable, flag] = row.texts;
-        let mut world = World::new().with_file("ibga.toml", &toml_line(setting, top));
+        let mut world = alerts::beside(row.name).with_file("ibga.toml", &toml_line(setting, top));
         assert_eq!((row.show)(&world.settings()), top, "{} at the top", row.name);
         if setting.scope == Scope::Gateway {
             let text = format!("{}[gateway.default]\n{}", toml_line(setting, top), toml_line(setting, section));
@@ -340,7 +349,7 @@ fn the_defaults_are_those_of_the_table() {
     assert_eq!(settings.gateway.as_str(), "default");
     assert_eq!(settings.config, None);
     assert_eq!(settings.market.origin(), Origin::Default);
-    assert_eq!(settings.uninterpreted, []);
+    assert_eq!(settings.alerts, AlertSettings::default());
 }
 
 #[test]
@@ -479,30 +488,37 @@ fn a_wrong_value_has_the_same_words_in_every_source() {
         ("state_dir", "here"),
     ];
     for (name, text) in wrong {
-        let setting = setting(name);
-        let message = |world: World, prefix: &str| {
-            let problems = world.problems();
-            assert_eq!(problems.len(), 1, "{name}: {problems:?}");
-            let message = problems[0].strip_prefix(prefix);
-            message.unwrap_or_else(|| panic!("{} does not begin with {prefix}", problems[0])).to_owned()
-        };
-        let variable = setting.environment;
-        let expected = message(World::new().with_variable(variable, text), &format!("{variable} in the environment: "));
-        let line = format!("# first\n{variable}={text}");
-        let in_file = message(World::new().with_file(".env", &line), &format!(".env:2: {variable}: "));
-        assert_eq!(in_file, expected);
+        wrong_everywhere(name, text);
+    }
+}
+
+/// Gives a wrong value by each source in turn. Returns the message without its place, which is the same for all.
+fn wrong_everywhere(name: &str, text: &str) -> String {
+    let setting = setting(name);
+    let world = || alerts::beside(name);
+    let message = |world: World, prefix: &str| {
+        let problems = world.problems();
+        assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+        let message = problems[0].strip_prefix(prefix);
+        message.unwrap_or_else(|| panic!("{} does not begin with {prefix}", problems[0])).to_owned()
+    };
+    let variable = setting.environment;
+    let expected = message(world().with_variable(variable, text), &format!("{variable} in the environment: "));
+    let line = format!("# first\n{variable}={text}");
+    assert_eq!(message(world().with_file(".env", &line), &format!(".env:2: {variable}: ")), expected);
+    if setting.toml_key().is_some() {
         let line = toml_line(setting, text);
         // The last item of a list is the wrong one.
         let column = line.rfind(", ").map_or(name.len() + 4, |comma| comma + 3);
         let list = usize::from(setting.kind.is_list() && !line.contains(", "));
         let place = format!("ibga.toml:1:{}: {name}: ", column + list);
-        assert_eq!(message(World::new().with_file("ibga.toml", &line), &place), expected);
-        let row = ROWS.iter().find(|row| row.name == name).unwrap();
-        if let Some(set) = row.flag {
-            let world = World::new().with_flags(|flags| set(flags, text.to_owned()));
-            assert_eq!(message(world, &format!("{}: ", setting.flag.unwrap())), expected);
-        }
+        assert_eq!(message(world().with_file("ibga.toml", &line), &place), expected);
     }
+    if let Some(set) = rows().find(|row| row.name == name).and_then(|row| row.flag) {
+        let world = world().with_flags(|flags| set(flags, text.to_owned()));
+        assert_eq!(message(world, &format!("{}: ", setting.flag.unwrap())), expected);
+    }
+    expected
 }
 
 #[test]
@@ -798,24 +814,6 @@ fn the_state_directory_depends_on_the_user() {
 }
 
 #[test]
-fn settings_of_others_are_handed_on_unread_and_secrets_stay_hidden() {
-    let world = World::new()
-        .with_variable("SMTP_HOST", "mail.example.org")
-        .with_variable("SMTP_PORT", "")
-        .with_file(".env", "SMTP_HOST=other\nSMTP_PORT=99999\nSMTP_PASS=' hunter2 '\nSMTP_PASS_FILE=/run/hunter3");
-    let settings = world.settings();
-    let value = |name| settings.uninterpreted(name).map(|setting| setting.value.as_str());
-    assert_eq!(value("SMTP_HOST"), Some("mail.example.org"));
-    assert_eq!(value("SMTP_PORT"), Some("99999"));
-    assert_eq!(value("SMTP_PASS"), Some(" hunter2 "));
-    assert_eq!(value("ALERT_EMAIL"), None);
-    let place = settings.uninterpreted("SMTP_PORT").map(|setting| setting.place.to_string());
-    assert_eq!(place.as_deref(), Some(".env:2"));
-    let printed = format!("{settings:?}");
-    assert!(printed.contains("mail.example.org") && !printed.contains("hunter"), "{printed}");
-}
-
-#[test]
 fn the_process_itself_can_be_a_source() {
     let sources = Sources::from_process(&|_, _| Ok(None));
     assert!(sources.environment_names.iter().any(|name| name == "PATH"));
@@ -851,14 +849,21 @@ fn the_example_holds_when_its_comments_are_taken_away() {
         .lines()
         .map(|line| if is_setting(&line) { &line[1..] } else { line })
         .flat_map(|line| [line, "\n"])
-        // One status file for all would be refused where there are two gateways.
-        .filter(|line| !line.starts_with("status_file = "))
+        // One status file for all would be refused where there are two gateways, and so are two ways of saying the same.
+        .filter(|line| {
+            !["status_file = ", "sendmail = ", "smtp_user_file = "].iter().any(|start| line.starts_with(start))
+        })
         .collect();
     let world = World::new().with_file("ibga.toml", &text);
     let live = world.with_flags(|flags| flags.gateway = Some("live".into())).settings();
     assert_eq!((live.port, live.expect_mode), (4001, Some(ExpectedMode::Live)));
     assert_eq!(revealed(&live), ["DU1234567"]);
     assert_eq!(live.trusted_owners, [1001]);
+    let channels = live.alerts.names();
+    assert_eq!(
+        channels,
+        ChannelName::ALL.into_iter().filter(|name| *name != ChannelName::Sendmail).collect::<Vec<_>>()
+    );
 }
 
 /// A stream of numbers that is the same in every run.
@@ -875,8 +880,12 @@ impl Numbers {
 
 #[test]
 fn no_text_makes_it_panic() {
-    let env_file = "export IBKR_PORT=4001 # x\r\nSMTP_PASS=\"a\\\"b\nc\"\nIBGA_EXPECT_ACCOUNTS='DU001,ü'\nA\n";
+    let env_file = "export IBKR_PORT=4001 # x\r\nALERT_EMAIL=me@example.org\nSMTP_HOST=a\nIBGA_NTFY_URL=https://ntfy.sh/a\nSMTP_PASS=\"a\\\"b\nc\"\nIBGA_EXPECT_ACCOUNTS='DU001,ü'\nA\n";
     let pieces = [
+        "ALERT_EMAIL=",
+        "IBGA_QUIET_HOURS=",
+        "22:00-",
+        "https://",
         "\"",
         "'",
         "\\",

@@ -142,10 +142,11 @@ impl Document<'_> {
     ) -> Option<Given> {
         let place = self.place(&value.span());
         let text = match (setting.kind, value.get_ref()) {
-            (Kind::Text | Kind::Duration | Kind::Texts | Kind::Words | Kind::Owners, DeValue::String(text)) => {
-                text.to_string()
-            }
-            (Kind::Whole | Kind::Duration | Kind::Owners, DeValue::Integer(number)) => {
+            (
+                Kind::Text | Kind::Verbatim | Kind::Id | Kind::Duration | Kind::Texts | Kind::Words | Kind::Owners,
+                DeValue::String(text),
+            ) => text.to_string(),
+            (Kind::Whole | Kind::Id | Kind::Duration | Kind::Owners, DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix())
                     .map_or_else(|_| number.to_string(), |number| number.to_string())
             }
@@ -225,6 +226,16 @@ mod tests {
             (Kind::Texts, name) if name.ends_with("_times") => "[\"09:30\"]".into(),
             (Kind::Texts, "reset_windows") => "[\"20:15-21:15 Asia/Hong_Kong Asia\"]".into(),
             (Kind::Texts, _) => "[\"hfarm\"]".into(),
+            (_, "alert_email" | "smtp_from") => "\"me@example.org\"".into(),
+            (_, "escalate_to") => "[\"ntfy\", \"email\"]".into(),
+            (_, "smtp_port") => "25".into(),
+            (_, "quiet_hours") => "\"22:00-07:00 Europe/Zurich\"".into(),
+            (_, "sendmail" | "alert_templates") => "\"/usr/sbin/sendmail\"".into(),
+            (_, name) if name.ends_with("_file") && name != "status_file" => "\"/run/secrets/one\"".into(),
+            (Kind::Duration, name) if setting.default.is_empty() => format!("\"{}m\"", name.len()),
+            (Kind::Id, _) => "-100123".into(),
+            (Kind::Verbatim, _) => "\"hunter2\"".into(),
+            (Kind::Text, "smtp_host" | "smtp_user" | "alert_command") => "\"mail\"".into(),
             (Kind::Owners, _) => "[\"ops\", 1001]".into(),
             (Kind::Whole | Kind::Switch, _) => setting.default.into(),
             (_, "expect_mode") => "\"paper\"".into(),
@@ -265,18 +276,11 @@ mod tests {
             ("IBKR_PORT = 1", &["ibga.toml:1:1: IBKR_PORT: unknown key; did you mean `port`?"]),
             ("max-age = 1", &["ibga.toml:1:1: max-age: unknown key; did you mean `max_status_age`?"]),
             ("[gateways.a]", &["ibga.toml:1:2: gateways: unknown key; did you mean `gateway`?"]),
-            (
-                "colour = 1",
-                &["ibga.toml:1:1: colour: unknown key; known keys: host, port, client_id, container, \
-                   timeout, settle, status_file, status_file_mode, max_status_age, expect_accounts, \
-                   expect_mode, allow_read_only, broker_probe, probe_contract, required_farms, max_clock_skew, exchange, \
-                   exchange_rule, calendar_overrides, api_version_max, agent_times, check_times, \
-                   sunday_check_times, reset_windows, trusted_owners, state_dir, gateway"],
-            ),
+            ("colour = 1", &["ibga.toml:1:1: colour: unknown key; `ibga init example.toml` writes every key there is"]),
             (
                 "smtp_pass = \"hunter2\"",
-                &["ibga.toml:1:1: smtp_pass: cannot be set here; set `SMTP_PASS` in the environment or in \
-                   `.env`"],
+                &["ibga.toml:1:1: smtp_pass: is a secret and cannot be set here; set `SMTP_PASS` in the environment \
+                   or in `.env`, or `smtp_pass_file` here to the file that holds it"],
             ),
             (
                 "config = \"x\"",

@@ -3,6 +3,8 @@
 //! Responsible for turning a text into a typed value or a fault that says what to write instead.
 //! Must never look anywhere but at the text: no file, no clock, no name look-up.
 
+pub(super) mod alerts;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -86,6 +88,11 @@ impl Host {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether what is sent there leaves this machine's hands not at all.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.0.eq_ignore_ascii_case("localhost") || self.0.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -362,8 +369,8 @@ pub(super) fn broker_probe(text: &str) -> Result<BrokerProbe, Fault> {
 
 pub(super) fn switch(text: &str) -> Result<bool, Fault> {
     match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "1" => Ok(true),
-        "false" | "no" | "0" => Ok(false),
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
         _ => Err(not_a_choice(text, &["true", "false"])),
     }
 }

@@ -24,8 +24,8 @@ pub(crate) fn settings() -> String {
          * **Lists** are arrays in `ibga.toml`, and have commas between their items elsewhere; `--expect-account` can be repeated.\n\
          * **Where**: `top` is the top of the file and holds for all gateways; `[gateway.NAME]` holds for one. `no` means that the \
          setting cannot stand in the file.\n\
-         * **Secrets** stand in the environment, in `.env`, or in a file of their own that a variable ending in `_FILE` names. They \
-         cannot stand in `ibga.toml`, and are never printed.\n\
+         * **Secrets** stand in the environment, in `.env`, or in a file of their own that a setting ending in `_file` names, which \
+         can be in `ibga.toml`; one source cannot say both. They themselves cannot stand in `ibga.toml`, and are never printed.\n\
          * **Files that decide** (`.env`, `ibga.toml`) are believed only if they belong to this user, root or one of \
          `trusted_owners` (for `ibga.toml` itself as the environment names them), and nobody else may write them: `chmod go-w`. What `.env` holds is not handed to the agent.\n\
          * **Mistakes** are told all at once, with file, line and the nearest right name, and end the command with exit code 2 before \

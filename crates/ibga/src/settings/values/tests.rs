@@ -1,7 +1,7 @@
 use super::*;
 
 /// Each text beside what comes out: the value's debug text or the message.
-fn assert_table<T: fmt::Debug>(parse: Parse<T>, cases: &[(&str, &str)]) {
+pub(super) fn assert_table<T: fmt::Debug>(parse: Parse<T>, cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let outcome = match read(text, parse) {
             Ok(value) => format!("{value:?}"),
@@ -282,9 +282,11 @@ fn choices() {
             ("true", "true"),
             ("True", "true"),
             ("yes", "true"),
+            ("on", "true"),
             ("1", "true"),
             ("false", "false"),
             ("no", "false"),
+            ("OFF", "false"),
             ("0", "false"),
             ("maybe", "`maybe` is not one of true, false"),
         ],
