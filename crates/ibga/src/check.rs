@@ -22,6 +22,7 @@ use ibga_tws::probe::ProbePlan;
 use ibga_tws::request::Contract;
 use jiff::tz::TimeZone;
 
+use crate::alert::post::Post;
 use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
 use crate::lock::{GatewayLock, LockError, Purpose};
 use crate::settings::{AlertSettings, BrokerProbe, ContainerChoice, ProbeContract, Settings};
@@ -36,8 +37,7 @@ const LOG_LIMIT: Duration = Duration::from_millis(500);
 const LOG_LINES: usize = 40;
 
 /// What a check came to.
-#[derive(Debug)]
-pub struct Checked {
+pub struct Checked<'a> {
     /// The report, which the status file now holds.
     pub report: Report,
     /// What changed from the report before.
@@ -46,6 +46,8 @@ pub struct Checked {
     pub by: Observer,
     /// Why the status file does not hold the report.
     pub write_fault: Option<WriteError>,
+    /// What people have to be told, recorded but not on its way yet; none if there is nothing.
+    pub post: Option<Post<'a>>,
 }
 
 /// Who looked at the gateway.
@@ -79,9 +81,9 @@ pub fn endpoint(settings: &Settings) -> String {
     if host.contains(':') { format!("[{host}]:{}", settings.port) } else { format!("{host}:{}", settings.port) }
 }
 
-/// Looks at the gateway and writes the status file. If another process is at it already, waits and takes over its result.
-/// Whatever keeps this one from looking is a report, too.
-pub fn check(settings: &Settings, zone: &TimeZone) -> Checked {
+/// Looks at the gateway, writes the status file, and records what people have to be told. If another process is at it already,
+/// waits and takes over its result. Whatever keeps this one from looking is a report, too.
+pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Checked<'a> {
     let began = clock::now();
     let lock = acquire(settings);
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
@@ -90,20 +92,33 @@ pub fn check(settings: &Settings, zone: &TimeZone) -> Checked {
         report.timestamp >= began && is_about(report, settings) && is_of(report, settings, waited_for)
     };
     if let Some(report) = previous.as_ref().filter(taken_over) {
-        return Checked { report: report.clone(), transition: None, by: Observer::Another, write_fault: None };
+        let report = report.clone();
+        return Checked { report, transition: None, by: Observer::Another, write_fault: None, post: None };
     }
     let seen = match &lock {
         Ok(_) => observe_blocking(settings, previous.as_ref()),
         Err(fault) => nothing_seen(began, fault.to_string()),
     };
-    let report = judge(settings, &seen, previous.as_ref(), zone);
+    let mut report = judge(settings, &seen, previous.as_ref(), zone);
     let transition = transition(previous.as_ref(), &report);
+    let mut write_fault = write(settings, &report, zone).err();
+    // The gateway is still this process's, so that reports are taken in in their order.
+    let post = Post::of_report(settings, zone, &report, previous.as_ref());
+    let warnings = post.as_ref().map_or(&[][..], Post::warnings);
+    if let Some(more) = report.more.as_mut().filter(|_| !warnings.is_empty()) {
+        more.warnings.extend_from_slice(warnings);
+        write_fault = write(settings, &report, zone).err();
+    }
+    Checked { report, transition, by: Observer::Myself, write_fault, post }
+}
+
+fn write(settings: &Settings, report: &Report, zone: &TimeZone) -> Result<(), WriteError> {
     let written = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode);
     if written.is_err() {
         // An old report that says ready must not outlive a new one. Removing it needs no space.
         let _ = std::fs::remove_file(&settings.status_file);
     }
-    Checked { report, transition, by: Observer::Myself, write_fault: written.err() }
+    written
 }
 
 /// Looks at the gateway and judges as [`check`] does, and leaves no trace: the status file stays as it is.

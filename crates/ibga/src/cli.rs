@@ -1,5 +1,6 @@
 //! The commands: what a person or a scheduler types. This file holds the arguments and hands each command to its own file.
 
+mod alert;
 mod calendar;
 mod check;
 mod completions;
@@ -106,6 +107,7 @@ enum Command {
     Status(status::StatusArgs),
     Calendar(calendar::CalendarArgs),
     Schedule(schedule::ScheduleArgs),
+    Alert(alert::AlertArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
@@ -303,6 +305,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Schedule(arguments) => schedule::run(&arguments),
+        Command::Alert(arguments) => alert::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -412,8 +412,8 @@ impl Store {
         })
     }
 
-    /// It was not accepted. Waits longer after each failure, and as long as the server asked for. Where the channel is to blame, it
-    /// is free again at once.
+    /// It was not accepted. Waits longer after each failure, and as long as the server asked for. Where the channel is to blame,
+    /// everything that waits there now does, and the channel is free again at once.
     pub fn mark_failed(
         &mut self,
         delivery: &Delivery,
@@ -423,30 +423,47 @@ impl Store {
     ) -> Result<(), StoreError> {
         let asked = fault.retry_after.and_then(|asked| SignedDuration::try_from(asked).ok()).unwrap_or_default();
         let wait = backoff(delivery.attempts).max(asked).min(BACKOFF_MAX);
-        let due = now.checked_add(wait).unwrap_or(now);
+        let due = now.checked_add(wait).unwrap_or(now).as_microsecond();
+        let (channel, gateway) = (delivery.channel, delivery.alert.gateway.as_str());
         self.write(|transaction| {
             transaction.execute(
                 "UPDATE delivery SET attempts = attempts + 1, due_at = ?3, answer = ?4
                  WHERE alert = ?1 AND channel = ?2 AND state = 'waiting'",
-                params![delivery.id, delivery.channel.as_str(), due.as_microsecond(), fault.text],
+                params![delivery.id, channel.as_str(), due, fault.text],
             )?;
-            match fault.blame {
-                Blame::Channel => release(transaction, &delivery.alert.gateway, delivery.channel, holder),
-                Blame::Message => Ok(()),
+            if fault.blame == Blame::Message {
+                return Ok(());
             }
+            transaction.execute(
+                "UPDATE delivery SET due_at = max(due_at, ?3) WHERE gateway = ?1 AND channel = ?2 AND state = 'waiting'",
+                params![gateway, channel.as_str(), due],
+            )?;
+            release(transaction, gateway, channel, holder)
         })
     }
 
-    /// Gives one message up, and says why.
-    pub fn drop_delivery(&mut self, delivery: &Delivery, why: &str, now: Timestamp) -> Result<(), StoreError> {
+    /// Gives up what waits of one alert, and says why.
+    pub fn drop_waiting(&mut self, key: &str, why: &str, now: Timestamp) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(
-                "UPDATE delivery SET state = 'dropped', ended_at = ?3, answer = coalesce(answer || '; ', '') || ?4
-                 WHERE alert = ?1 AND channel = ?2 AND state = 'waiting'",
-                params![delivery.id, delivery.channel.as_str(), now.as_microsecond(), why],
+                "UPDATE delivery SET state = 'dropped', ended_at = ?2, answer = coalesce(answer || '; ', '') || ?3
+                 WHERE state = 'waiting' AND alert = (SELECT id FROM alert WHERE key = ?1)",
+                params![key, now.as_microsecond(), why],
             )?;
             Ok(())
         })
+    }
+
+    /// An alert of a gateway by its number.
+    pub fn alert(&self, id: i64, gateway: &str) -> Result<Option<Alert>, StoreError> {
+        let text = self
+            .connection
+            .query_row("SELECT document FROM alert WHERE id = ?1 AND gateway = ?2", params![id, gateway], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()
+            .map_err(|fault| self.fault(fault))?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// Gives back the channels that this process holds.

@@ -45,6 +45,10 @@ const fn told(of: &'static str, what: What) -> Bar {
 
 pub(super) const BARS: &[Bar] = &[
     bar("check", What::TimesAsLong("bare"), 2.0),
+    bar("settled", What::TimesAsLong("bare"), 2.0),
+    told("settled", What::MillisMore("check")),
+    told("opening", What::MillisMore("check")),
+    told("telling", What::MillisMore("check")),
     told("ib_async", What::TimesAsLong("check")),
     told("ib_async_connect", What::TimesAsLong("check")),
     bar("preflight", What::MillisMore("true"), 3.0),

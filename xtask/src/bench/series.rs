@@ -62,6 +62,21 @@ pub(super) const SERIES: &[Series] = &[
         }),
     },
     Series { name: "check", title: "`ibga check`", source: Source::Process(|stage| stage.probing(&["check"], &[])) },
+    Series {
+        name: "settled",
+        title: "`ibga check`, with a channel and nothing to tell",
+        source: Source::Process(Stage::settled_check),
+    },
+    Series {
+        name: "opening",
+        title: "`ibga check`, with the outbox opened",
+        source: Source::Process(Stage::opening_check),
+    },
+    Series {
+        name: "telling",
+        title: "`ibga check`, ready again and accepted by a webhook",
+        source: Source::Process(Stage::telling_check),
+    },
     Series { name: "bare", title: "bare socket client", source: Source::Process(Stage::bare_client) },
     Series { name: "ib_async", title: "ib_async, whole process", source: Source::Python(IB_ASYNC) },
     Series { name: "ib_async_connect", title: "ib_async, its connect alone", source: Source::PythonTold(IB_ASYNC) },

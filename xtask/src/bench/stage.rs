@@ -1,7 +1,8 @@
 //! What the measurements stand on: release builds, a simulated gateway, a folder of its own, and the Python client.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -19,6 +20,7 @@ pub(super) struct Stage {
     folder: PathBuf,
     python: Option<PathBuf>,
     gateway: Gateway,
+    receiver: SocketAddr,
 }
 
 impl Stage {
@@ -36,7 +38,8 @@ impl Stage {
         settings.map_err(|fault| format!("cannot write into {}: {fault}", folder.display()))?;
         let binaries = target.join("release");
         let gateway = Gateway::start(&binaries.join("ibga"))?;
-        let stage = Self { binaries, folder, python, gateway };
+        let receiver = receive().map_err(|fault| format!("cannot receive alerts: {fault}"))?;
+        let stage = Self { binaries, folder, python, gateway, receiver };
         run(&mut stage.probing(&["check"], &[])).map_err(|fault| format!("the gateway is not ready: {fault}"))?;
         Ok(stage)
     }
@@ -78,6 +81,33 @@ impl Stage {
         let mut command = self.ibga(first);
         command.args(["--port", &self.gateway.port, "--settle", "0ms", "--container", "none"]).args(last);
         command
+    }
+
+    /// A check with a person to be told by webhook, and a store of its own in the folder of this name.
+    fn telling(&self, store: &str, last: &[&str]) -> Command {
+        let mut command = self.probing(&["check"], last);
+        command.env("IBGA_STATE_DIR", self.folder.join(store));
+        command.env("IBGA_WEBHOOK_URL", format!("http://{}/", self.receiver));
+        command
+    }
+
+    /// A check that has nothing to tell, and knows it.
+    pub(super) fn settled_check(&self) -> Command {
+        self.telling("settled", &[])
+    }
+
+    /// The same, but it has to look into the outbox.
+    pub(super) fn opening_check(&self) -> Command {
+        // Without the mark of a check that knew.
+        let _ = std::fs::remove_file(self.folder.join("opened/settled-default"));
+        self.telling("opened", &[])
+    }
+
+    /// A check that finds the gateway ready again, and tells it.
+    pub(super) fn telling_check(&self) -> Command {
+        // That it was not is told before.
+        let _ = self.telling("told", &["--expect-mode", "live"]).output();
+        self.telling("told", &["--expect-mode", "paper"])
     }
 
     pub(super) fn bare_client(&self) -> Command {
@@ -185,6 +215,36 @@ fn build() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A webhook's receiver that accepts everything at once, for as long as this process lives.
+fn receive() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = accept(&stream);
+        }
+    });
+    Ok(address)
+}
+
+fn accept(stream: &TcpStream) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let line = line.trim().to_ascii_lowercase();
+        match line.strip_prefix("content-length:") {
+            Some(value) => length = value.trim().parse().unwrap_or_default(),
+            None if line.is_empty() => break,
+            None => {}
+        }
+    }
+    io::copy(&mut reader.take(length), &mut io::sink())?;
+    let mut stream = stream;
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
 }
 
 /// The client where `./test` puts it, or one installed for this purpose.

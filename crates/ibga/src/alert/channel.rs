@@ -146,8 +146,8 @@ pub trait Channel {
 pub fn open(settings: &ChannelSettings, surroundings: &Surroundings) -> Box<dyn Channel> {
     let around = surroundings.clone();
     match settings.clone() {
-        // MERGE: `Email::new(smtp, around)` and `Sendmail::new(program, from, to)`.
-        ChannelSettings::Email(_) | ChannelSettings::Sendmail { .. } => Box::new(Unwritten(settings.name())),
+        ChannelSettings::Email(smtp) => Box::new(email::Email::new(smtp, around)),
+        ChannelSettings::Sendmail { program, from, to } => Box::new(sendmail::Sendmail::new(program, from, to)),
         ChannelSettings::Webhook { url, secret } => Box::new(webhook::Webhook::new(url, secret, around)),
         ChannelSettings::Ntfy { url, token } => Box::new(ntfy::Ntfy::new(url, token, around)),
         ChannelSettings::Telegram { api, token, chat } => Box::new(telegram::Telegram::new(api, token, chat, around)),
@@ -156,19 +156,6 @@ pub fn open(settings: &ChannelSettings, surroundings: &Surroundings) -> Box<dyn 
         ChannelSettings::Pushover { api, token, user } => Box::new(pushover::Pushover::new(api, token, user, around)),
         ChannelSettings::Alertmanager { url } => Box::new(alertmanager::Alertmanager::new(url, around)),
         ChannelSettings::Command { line } => Box::new(command::Command::new(line)),
-    }
-}
-
-/// MERGE: mail takes its place.
-struct Unwritten(ChannelName);
-
-impl Channel for Unwritten {
-    fn name(&self) -> ChannelName {
-        self.0
-    }
-
-    fn send<'a>(&'a self, _: &'a Message) -> Sending<'a> {
-        Box::pin(async { Err(SendError::channel("this channel is not there yet")) })
     }
 }
 

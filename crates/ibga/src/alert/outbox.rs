@@ -102,8 +102,7 @@ impl Desk<'_> {
 
     fn claim(&self, channel: ChannelName, after: i64) -> Option<Delivery> {
         let now = clock::now();
-        let claimed =
-            self.store.borrow_mut().claim(self.gateway, channel, after, self.patience, &self.holder, now);
+        let claimed = self.store.borrow_mut().claim(self.gateway, channel, after, self.patience, &self.holder, now);
         self.note(claimed).flatten()
     }
 

@@ -1,6 +1,7 @@
 //! `ibga check`: probe, write the status file, say it in one line.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use clap::Args;
 use ibga_core::account::AccountId;
@@ -12,8 +13,12 @@ use jiff::tz::TimeZone;
 
 use super::preflight::MarketHours;
 use super::{CommonArgs, Exit, ExpectArgs, MarketArgs, ProbeArgs, WindowArgs, settings};
+use crate::alert::post::{Post, nothing_waits};
+use crate::alert::pulse::{Pulse, Told};
 use crate::check::{self, Checked, Observer};
 use crate::output::{self, Output, printable, untrusted};
+use crate::settings::Settings;
+use crate::store::Patience;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -60,23 +65,61 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
         return exit;
     }
     let zone = TimeZone::system();
-    let checked = check::check(&settings, &zone);
+    let pulse = Pulse::start(&settings);
+    let mut checked = check::check(&settings, &zone);
     if arguments.json {
         output.document(&checked.report.to_json(&zone));
     } else {
         output.data(&one_line(&checked.report));
     }
     tell(&checked, output);
+    let post = checked.post.take().or_else(|| waiting(&settings, &zone));
+    let told = post.map_or(Told::All, |post| deliver(post, DELIVERY_LIMIT, output));
+    if let Err(fault) = pulse.end(&checked.report, checked.write_fault.is_none(), told) {
+        output.message(&format!("warning: the dead man's switch was not reached: {fault}"));
+    }
     exit(&checked)
 }
 
+/// The outbox, if something may wait there that another process has not sent.
+fn waiting<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Option<Post<'a>> {
+    let is_idle = settings.alerts.channels.is_empty() || nothing_waits(settings);
+    (!is_idle).then(|| Post::of_what_waits(settings, zone))
+}
+
+/// Sends what is due, and says what went wrong with it.
+pub(super) fn deliver(mut post: Post<'_>, limit: Duration, output: Output) -> Told {
+    let recorded = post.warnings().len();
+    let mut told = Told::All;
+    for attempt in post.deliver(Patience::Kept, limit) {
+        let (channel, subject) = (attempt.channel, attempt.alert.subject);
+        match &attempt.result {
+            Ok(receipt) => output.detail(&format!("told by {channel}: {subject}: {}", receipt.as_str())),
+            Err(fault) => {
+                told = Told::NotAll;
+                output.message(&format!(
+                    "warning: {subject} could not be told by {channel}, and will be tried again: {fault}"
+                ));
+            }
+        }
+    }
+    // Those before are in the report.
+    for warning in post.warnings().iter().skip(recorded) {
+        output.message(&format!("warning: {}", printable(warning)));
+    }
+    told
+}
+
+/// The longest that what is due may take, behind the result. A unit of systemd has this much slack.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(25);
+
 /// Ready counts only if the gate will see it.
-pub(super) fn exit(checked: &Checked) -> Exit {
+pub(super) fn exit(checked: &Checked<'_>) -> Exit {
     if checked.report.status == Status::Ready && checked.write_fault.is_none() { Exit::Yes } else { Exit::No }
 }
 
 /// What a person may want to know beside the result.
-pub(super) fn tell(checked: &Checked, output: Output) {
+pub(super) fn tell(checked: &Checked<'_>, output: Output) {
     let more = checked.report.more.as_ref();
     if let Some(remedy) = more.and_then(|more| more.remedy.as_ref()) {
         output.message(&format!("what to do: {}", printable(remedy)));

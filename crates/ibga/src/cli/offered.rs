@@ -9,6 +9,7 @@ use clap::{Arg, Command, Error};
 use ibga_core::calendar::Exchange;
 use ibga_sim::{Proxy, Scenario};
 
+use crate::alert::channel::ChannelName;
 use crate::settings::STOCK_CONNECT;
 
 /// A parser that offers words beside what it takes.
@@ -61,6 +62,10 @@ pub(super) fn broker_probes() -> Text {
             PossibleValue::new("off").help("ask the broker nothing"),
         ]
     })
+}
+
+pub(super) fn channels() -> Text {
+    text(|| ChannelName::ALL.iter().map(|name| PossibleValue::new(name.as_str())).collect())
 }
 
 pub(super) fn exchanges() -> Text {

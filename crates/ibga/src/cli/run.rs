@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use ibga_core::account::{AccountId, Mode};
@@ -12,9 +13,13 @@ use jiff::tz::TimeZone;
 
 use super::preflight::{MarketHours, here_and_now, judge, tell_no_go};
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, ProbeArgs, WindowArgs, check as check_command, settings};
+use crate::alert::post::{NoGoSeen, Post};
 use crate::check;
 use crate::output::{self, Output, printable};
 use crate::settings::Settings;
+
+/// The longest that people being told may hold up an agent's start, or the end of a no-go.
+const DELIVERY_LIMIT: Duration = Duration::from_millis(1_900);
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -77,30 +82,45 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
             Ok(judged) => judged.report.filter(|_| judged.decision.is_go()),
         }
     } else {
-        let made_now = arguments.refresh_status.then(|| refresh(&settings, output));
-        match judge(&settings, hours, &here_and_now(), made_now) {
+        let zone = TimeZone::system();
+        let (made_now, post) = arguments.refresh_status.then(|| refresh(&settings, &zone, output)).unzip();
+        let judged = match judge(&settings, hours, &here_and_now(), made_now) {
             Err(exit) => return exit,
-            Ok(judged) if !judged.decision.is_go() => {
-                tell_no_go(&judged, &name, output);
-                return Exit::No;
-            }
-            Ok(judged) => judged.report,
+            Ok(judged) => judged,
+        };
+        let (is_go, mut post) = (judged.decision.is_go(), post.flatten());
+        if !is_go {
+            tell_no_go(&judged, &name, output);
+            let remedies = judged.remedies();
+            let seen = NoGoSeen { decision: &judged.decision, report: judged.report.as_ref(), remedies: &remedies };
+            // What the refresh recorded waits in the same outbox.
+            post = Post::of_no_go(&settings, &zone, &seen).or(post);
         }
+        // A slow server gets the rest from the next check.
+        let _ = post.map(|post| check_command::deliver(post, DELIVERY_LIMIT, output));
+        if !is_go {
+            return Exit::No;
+        }
+        judged.report
     };
     become_command(program, rest, &settings, report.as_ref())
 }
 
 /// Probes. The agent will read the status file, so a report that is not in it does not count.
-fn refresh(settings: &Settings, output: Output) -> Result<Report, StatusFileError> {
-    let checked = check::check(settings, &TimeZone::system());
+fn refresh<'a>(settings: &'a Settings, zone: &'a TimeZone, output: Output) -> (Refreshed, Option<Post<'a>>) {
+    let checked = check::check(settings, zone);
     if output.is_verbose() {
         check_command::tell(&checked, output);
     }
-    match checked.write_fault {
+    let report = match checked.write_fault {
         Some(fault) => Err(StatusFileError::NotRefreshed(fault.to_string())),
         None => Ok(checked.report),
-    }
+    };
+    (report, checked.post)
 }
+
+/// The report of a probe, if it counts.
+type Refreshed = Result<Report, StatusFileError>;
 
 fn become_command(program: &OsString, arguments: &[OsString], settings: &Settings, report: Option<&Report>) -> Exit {
     let accounts = report.map(|report| report.accounts.as_slice()).unwrap_or_default();

@@ -176,6 +176,19 @@ fn what_is_older_goes_first_and_what_has_time_waits() {
 }
 
 #[test]
+fn a_channel_that_failed_is_left_alone_until_its_time_or_something_new() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    told(&mut store, "1", MAIL, at(0));
+    told(&mut store, "2", MAIL, at(0));
+    let first = next(&mut store, "a", 0, at(0)).unwrap();
+    store.mark_failed(&first, &SendError::channel("refused"), &holder("a"), at(0)).unwrap();
+    assert_eq!(next(&mut store, "a", 0, at(59)), None);
+    told(&mut store, "3", MAIL, at(59));
+    assert_eq!(key(next(&mut store, "a", 0, at(59)).as_ref()), Some("1"));
+}
+
+#[test]
 fn impatience_takes_everything() {
     let folder = Folder::new();
     let mut store = folder.open();
@@ -298,7 +311,9 @@ fn many_processes_make_it_at_once() {
                 scope.spawn(move || told(&mut folder.open(), &number.to_string(), MAIL, at(0)))
             })
             .collect();
-        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), 0));
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), 0);
+        }
     });
     assert_eq!(folder.open().waiting("default").unwrap().0, 8);
 }

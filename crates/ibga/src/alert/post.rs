@@ -1,0 +1,359 @@
+//! From a report, or a no-go, to messages that are on their way: the policy is asked, what comes of it goes into the store in one
+//! transaction, and what is due goes out. Where the store cannot be used it is put aside and goes out all the same.
+//!
+//! Called after the status file was written, and never keeps anybody from reading that.
+
+use std::time::Duration;
+
+use ibga_core::alert::{self, Alert, Audience, Hours, Memory, NoGo, Policy, Trading};
+use ibga_core::cause::Status;
+use ibga_core::clock;
+use ibga_core::gate::Decision;
+use ibga_core::log_hints::masked;
+use ibga_core::report::Report;
+use ibga_core::transition::State;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::aside::{Aside, Letter, Places};
+use super::channel::{self, Channel, ChannelName, Surroundings};
+use super::message::{Message, Templates};
+use super::outbox::{self, Attempt, Round};
+use crate::check::{block_on, endpoint, trust};
+use crate::market::{calendars, market};
+use crate::settings::{AlertSettings, Settings};
+use crate::store::{self, Outcome, Patience, Remembered, Store};
+
+/// The alerts of one gateway in this process.
+pub struct Post<'a> {
+    settings: &'a Settings,
+    zone: &'a TimeZone,
+    place: Place,
+    channels: Vec<Box<dyn Channel>>,
+    templates: Templates,
+    /// What a person has to know of the store and the templates.
+    warnings: Vec<String>,
+}
+
+/// Where messages wait.
+enum Place {
+    /// In the store.
+    Store(Store),
+    /// Beside it, since it cannot be used.
+    Aside(Aside),
+}
+
+/// A no-go of `ibga run`.
+#[derive(Clone, Copy, Debug)]
+pub struct NoGoSeen<'a> {
+    /// Why.
+    pub decision: &'a Decision,
+    /// The report that it went by, if there was one.
+    pub report: Option<&'a Report>,
+    /// What to do.
+    pub remedies: &'a [String],
+}
+
+impl<'a> Post<'a> {
+    /// Takes a report in. `None` if nobody is to be told of anything: no channel is set, or all is well and was before.
+    pub fn of_report(
+        settings: &'a Settings,
+        zone: &'a TimeZone,
+        report: &Report,
+        previous: Option<&Report>,
+    ) -> Option<Self> {
+        let now = clock::now();
+        if settings.alerts.channels.is_empty() || (report.status == Status::Ready && nothing_waits(settings)) {
+            return None;
+        }
+        let (policy, hours) = (policy(&settings.alerts, SignedDuration::ZERO), hours(settings, now));
+        let judge = |memory: Option<&Memory>| alert::observe(memory, report, &policy, &hours, now);
+        let text = report.error.as_deref().map(masked);
+        let seen = Some((State::of(report), text.as_deref()));
+        let decide = |remembered: &Remembered| {
+            let step = judge(remembered.memory.as_ref());
+            Outcome { memory: Some(step.memory), alerts: routed(&settings.alerts, step.alerts), ..Outcome::default() }
+        };
+        // What people were told last is not known then; it is taken to be what the report before said.
+        let guess = || Remembered { memory: previous.map(|report| Memory::known(report, now)), no_go: None };
+        Some(Self::posted(settings, zone, now, seen, decide, guess))
+    }
+
+    /// Takes a no-go in. `None` if there is nothing to tell.
+    pub fn of_no_go(settings: &'a Settings, zone: &'a TimeZone, seen: &NoGoSeen<'_>) -> Option<Self> {
+        if settings.alerts.channels.is_empty() || seen.decision.only_the_market() {
+            return None;
+        }
+        let (gateway, now, endpoint) = (settings.gateway.as_str(), clock::now(), endpoint(settings));
+        let (policy, hours) = (policy(&settings.alerts, SignedDuration::ZERO), hours(settings, now));
+        let host = host();
+        let no_go = NoGo {
+            gateway,
+            endpoint: &endpoint,
+            host: &host,
+            decision: seen.decision,
+            report: seen.report,
+            remedies: seen.remedies,
+        };
+        let decide = |remembered: &Remembered| {
+            let told = alert::no_go(remembered.no_go.as_ref(), &no_go, &policy, &hours, now);
+            let (no_go, alert) = told.unzip();
+            Outcome { no_go, alerts: routed(&settings.alerts, alert), ..Outcome::default() }
+        };
+        Some(Self::posted(settings, zone, now, None, decide, Remembered::default))
+    }
+
+    /// Opens the outbox for what waits there, with nothing new.
+    pub fn of_what_waits(settings: &'a Settings, zone: &'a TimeZone) -> Self {
+        Self::posted(settings, zone, clock::now(), None, |_| Outcome::default(), Remembered::default)
+    }
+
+    /// Opens the outbox with one alert for these channels, whatever the policy says.
+    pub fn of_alert(settings: &'a Settings, zone: &'a TimeZone, alert: &Alert, channels: &[ChannelName]) -> Self {
+        let alerts = vec![(alert.clone(), channels.to_vec())];
+        let decide = |_: &Remembered| Outcome { alerts: alerts.clone(), ..Outcome::default() };
+        Self::posted(settings, zone, clock::now(), None, decide, Remembered::default)
+    }
+
+    /// Lets the store decide and keep, and what was put aside before goes into the same transaction. If it cannot, the decision is
+    /// made on what was put aside, or else on the guess, and put aside itself.
+    fn posted(
+        settings: &'a Settings,
+        zone: &'a TimeZone,
+        now: Timestamp,
+        seen: Option<(State, Option<&str>)>,
+        decide: impl Fn(&Remembered) -> Outcome,
+        guess: impl FnOnce() -> Remembered,
+    ) -> Self {
+        let places = places(settings);
+        let aside = if places.any() { places.read() } else { None };
+        let with_aside = |remembered: &Remembered| match &aside {
+            Some(aside) => taken_in(aside, remembered, &decide),
+            None => decide(remembered),
+        };
+        let recorded = Store::open(settings.state_dir.as_deref()).and_then(|mut store| {
+            let dropped = store.record(settings.gateway.as_str(), now, seen, with_aside)?;
+            Ok((store, dropped))
+        });
+        let mut warnings = Vec::new();
+        let place = match recorded {
+            Ok((store, dropped)) => {
+                if aside.is_some() {
+                    places.remove();
+                }
+                if dropped > 0 {
+                    warnings
+                        .push(format!("{dropped} alerts were given up after too long; `ibga alert list` tells which"));
+                }
+                Place::Store(store)
+            }
+            Err(fault) => {
+                warnings.push(format!("the store of alerts cannot be used, so they go out directly: {fault}"));
+                let aside = put_aside(aside, guess, &decide);
+                warnings.extend(places.write(&aside).err().as_deref().map(not_kept));
+                Place::Aside(aside)
+            }
+        };
+        let surroundings = Surroundings { trust: trust(settings), ca_file: settings.alerts.ca_file.clone() };
+        let channels = settings.alerts.channels.iter().map(|one| channel::open(one, &surroundings)).collect();
+        let (templates, faults) = match &settings.alerts.templates {
+            Some(directory) => Templates::load(directory, &surroundings.trust),
+            None => (Templates::default(), Vec::new()),
+        };
+        warnings.extend(faults);
+        Self { settings, zone, place, channels, templates, warnings }
+    }
+
+    /// What a person has to know of the store and the templates, so far.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Sends what is due, for at most this long.
+    pub fn deliver(&mut self, patience: Patience, limit: Duration) -> Vec<Attempt> {
+        let gateway = self.settings.gateway.as_str();
+        let (templates, zone) = (&self.templates, self.zone);
+        let render = |alert: &Alert| -> Message { templates.render(alert, clock::now(), zone).message };
+        let sent = match &mut self.place {
+            Place::Store(store) => block_on(outbox::deliver(store, gateway, &self.channels, &render, patience, limit)),
+            Place::Aside(aside) => block_on(deliver_aside(aside, &self.channels, &render, limit)),
+        };
+        let round = sent.unwrap_or_else(|fault| {
+            self.warnings.push(format!("nothing can be sent: {fault}"));
+            Round::default()
+        });
+        self.warnings.extend(round.faults.iter().map(|fault| format!("the store of alerts: {fault}")));
+        self.keep(&round.attempts);
+        round.attempts
+    }
+
+    /// Notes what became of the messages where the store does not do it.
+    fn keep(&mut self, attempts: &[Attempt]) {
+        let places = places(self.settings);
+        let written = match &mut self.place {
+            Place::Aside(aside) => places.write(aside),
+            Place::Store(store) => {
+                let unmarked: Vec<Letter> = attempts.iter().filter_map(unmarked).collect();
+                if unmarked.is_empty() {
+                    // Another look at the outbox, nothing worse, if it fails.
+                    let _ = store.settle(self.settings.gateway.as_str());
+                    return;
+                }
+                places.write(&Aside { letters: unmarked, ..Aside::default() })
+            }
+        };
+        self.warnings.extend(written.err().as_deref().map(not_kept));
+    }
+
+    /// The store, if it can be used.
+    pub fn store(&mut self) -> Option<&mut Store> {
+        match &mut self.place {
+            Place::Store(store) => Some(store),
+            Place::Aside(_) => None,
+        }
+    }
+}
+
+/// Whether everybody knows that the gateway is ready, and nothing waits to be sent.
+pub fn nothing_waits(settings: &Settings) -> bool {
+    let gateway = settings.gateway.as_str();
+    let is_settled = settings.state_dir.as_deref().is_some_and(|directory| store::is_settled(directory, gateway));
+    is_settled && !places(settings).any()
+}
+
+fn places(settings: &Settings) -> Places {
+    Places::new(settings.state_dir.as_deref(), &settings.status_file, settings.gateway.as_str())
+}
+
+fn not_kept(fault: &str) -> String {
+    format!("what was told cannot be kept, so an alert may be lost or come twice: {fault}")
+}
+
+/// What was put aside while the store was away counts as if the store had kept it.
+fn taken_in(aside: &Aside, remembered: &Remembered, decide: &dyn Fn(&Remembered) -> Outcome) -> Outcome {
+    let newer = Remembered {
+        memory: aside.memory.clone().or_else(|| remembered.memory.clone()),
+        no_go: aside.no_go.clone().or_else(|| remembered.no_go.clone()),
+    };
+    let mut outcome = decide(&newer);
+    outcome.memory = outcome.memory.or(newer.memory);
+    outcome.no_go = outcome.no_go.or(newer.no_go);
+    let letters = aside.letters.iter().map(|letter| {
+        let (sent, waiting) = (Letter::known(&letter.sent), Letter::known(&letter.waiting));
+        (letter.alert.clone(), sent.into_iter().chain(waiting).collect())
+    });
+    outcome.alerts.splice(0..0, letters);
+    let sent = aside
+        .letters
+        .iter()
+        .flat_map(|letter| Letter::known(&letter.sent).into_iter().map(|channel| (letter.alert.key.clone(), channel)));
+    outcome.sent.extend(sent);
+    outcome
+}
+
+fn put_aside(
+    before: Option<Aside>,
+    guess: impl FnOnce() -> Remembered,
+    decide: &dyn Fn(&Remembered) -> Outcome,
+) -> Aside {
+    let mut aside = before.unwrap_or_default();
+    let remembered = match (&aside.memory, &aside.no_go) {
+        (None, None) => guess(),
+        (memory, no_go) => Remembered { memory: memory.clone(), no_go: no_go.clone() },
+    };
+    let outcome = decide(&remembered);
+    aside.memory = outcome.memory.or(aside.memory);
+    aside.no_go = outcome.no_go.or(aside.no_go);
+    for (alert, channels) in outcome.alerts {
+        if !aside.letters.iter().any(|letter| letter.alert.key == alert.key) {
+            aside.letters.push(Letter::new(alert, &channels));
+        }
+    }
+    aside
+}
+
+/// Every channel gets what it has not accepted yet, in order; after a failure the rest waits for the next process.
+async fn deliver_aside(
+    aside: &mut Aside,
+    channels: &[Box<dyn Channel>],
+    render: &outbox::Render<'_>,
+    limit: Duration,
+) -> Round {
+    let attempts = std::cell::RefCell::new(Vec::new());
+    let letters = &aside.letters;
+    let drained = channels.iter().map(|channel| async {
+        let name = channel.name();
+        for letter in letters.iter().filter(|letter| Letter::known(&letter.waiting).contains(&name)) {
+            let result = outbox::send(channel.as_ref(), &render(&letter.alert)).await;
+            let goes_on = result.as_ref().err().is_none_or(|fault| fault.blame == channel::Blame::Message);
+            attempts.borrow_mut().push(Attempt { channel: name, alert: letter.alert.clone(), result, unmarked: None });
+            if !goes_on {
+                return;
+            }
+        }
+    });
+    // What was not sent by then waits.
+    let _ = tokio::time::timeout(limit, futures_util::future::join_all(drained)).await;
+    let attempts = attempts.into_inner();
+    for attempt in attempts.iter().filter(|attempt| attempt.result.is_ok()) {
+        let key = &attempt.alert.key;
+        if let Some(letter) = aside.letters.iter_mut().find(|letter| letter.alert.key == *key) {
+            letter.sent_on(attempt.channel);
+        }
+    }
+    Round { attempts, faults: Vec::new() }
+}
+
+/// A message that was sent although the store could not be told so.
+fn unmarked(attempt: &Attempt) -> Option<Letter> {
+    (attempt.result.is_ok() && attempt.unmarked.is_some()).then(|| {
+        let mut letter = Letter::new(attempt.alert.clone(), &[]);
+        letter.sent_on(attempt.channel);
+        letter
+    })
+}
+
+fn routed(settings: &AlertSettings, alerts: impl IntoIterator<Item = Alert>) -> Vec<(Alert, Vec<ChannelName>)> {
+    let named = |audience: Audience| {
+        let channels = settings.channels.iter().map(crate::settings::ChannelSettings::name);
+        let is_second = |name: &ChannelName| settings.escalate_to.contains(name);
+        channels
+            .filter(|name| match audience {
+                Audience::First => !is_second(name),
+                Audience::Second => is_second(name),
+                Audience::Everybody => true,
+            })
+            .collect()
+    };
+    alerts.into_iter().map(|alert| (alert.clone(), named(alert.audience))).collect()
+}
+
+/// What the operator wants to be told.
+fn policy(settings: &AlertSettings, after: SignedDuration) -> Policy {
+    let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    Policy {
+        after: settings.after.map_or(after, signed),
+        collapses_flapping: settings.flapping,
+        reminds: settings.reminders,
+        escalates_after: settings.escalate_after.filter(|_| !settings.escalate_to.is_empty()).map(signed),
+        quiet: settings.quiet.clone(),
+    }
+}
+
+/// The trading hours. Calendars that cannot be used leave everything possible, so that people are told.
+pub(crate) fn hours(settings: &Settings, now: Timestamp) -> Hours {
+    calendars(settings).map_or_else(
+        |_| Hours {
+            exchange: settings.market.value.exchanges.iter().map(|one| one.mic()).collect::<Vec<_>>().join(","),
+            trading: Trading::Unknown,
+            next_open: None,
+            next_close: None,
+        },
+        |calendars| Hours::of(&market(settings, &calendars).at(now)),
+    )
+}
+
+/// This machine's name.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
