@@ -34,6 +34,8 @@ pub fn settings(input: &[u8]) {
             assert!(!settings.timeout.is_zero() && !settings.max_status_age.is_zero(), "{settings:?}");
             assert!(settings.port > 0 && !settings.host.as_str().is_empty(), "{settings:?}");
             assert!(settings.client_id.range().count() <= 5, "{settings:?}");
+            let channels = settings.alerts.names();
+            assert!(settings.alerts.escalate_to.iter().all(|name| channels.contains(name)), "{settings:?}");
         }
         Err(fault) => {
             let message = fault.to_string();

@@ -11,7 +11,7 @@
 //! | `env_file.rs`, `toml_file.rs` | the two files |
 //! | `layers.rs` | the sources in one form |
 //! | `fault.rs` | places and messages |
-//! | `alerts.rs`, and `alerts/` or `alerts.rs` below the others | who is told, how and when |
+//! | `alerts.rs`, `alerts/`, `names/alerts.rs`, `values/alerts.rs` | who is told, how and when: types, channels, names, values |
 
 mod alerts;
 mod env_file;

@@ -1,7 +1,7 @@
 //! The settings of alerts: who is told, on which channels, and when.
 //!
-//! Responsible for what makes a channel complete. Must never read a secret's file: that happens when something is sent, so that a
-//! gate whose user may not read it still judges.
+//! Responsible for what makes a channel complete (`assembly.rs`). Must never read a secret's file: that happens when something is
+//! sent, so that a gate whose user may not read it still judges.
 
 mod assembly;
 

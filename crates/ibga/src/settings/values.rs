@@ -90,7 +90,7 @@ impl Host {
         &self.0
     }
 
-    /// Whether what is sent there leaves this machine's hands not at all.
+    /// Whether what is sent there stays on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         self.0.eq_ignore_ascii_case("localhost") || self.0.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }

@@ -195,7 +195,7 @@ impl Reader<'_> {
     fn telegram(&mut self) -> Channel {
         let token = self.secret(&names::TELEGRAM_TOKEN, &names::TELEGRAM_TOKEN_FILE, alert_values::token);
         let chat = self.set(&names::TELEGRAM_CHAT, alert_values::chat);
-        let api = self.one(&names::TELEGRAM_API, alert_values::base_url);
+        let api = self.one(&names::TELEGRAM_API, alert_values::server_url);
         match (token?, chat?) {
             (None, None) => api.map(|_| None),
             (Some(token), Some(chat)) => {
@@ -214,7 +214,7 @@ impl Reader<'_> {
     fn pushover(&mut self) -> Channel {
         let token = self.secret(&names::PUSHOVER_TOKEN, &names::PUSHOVER_TOKEN_FILE, alert_values::token);
         let user = self.secret(&names::PUSHOVER_USER, &names::PUSHOVER_USER_FILE, alert_values::token);
-        let api = self.one(&names::PUSHOVER_API, alert_values::base_url);
+        let api = self.one(&names::PUSHOVER_API, alert_values::server_url);
         let users = [&names::PUSHOVER_USER, &names::PUSHOVER_USER_FILE];
         let tokens = [&names::PUSHOVER_TOKEN, &names::PUSHOVER_TOKEN_FILE];
         let pair = self.both(token, user, ("no user goes with it", &users), ("no application goes with it", &tokens));

@@ -140,7 +140,7 @@ pub(in crate::settings) const TELEGRAM_API: Setting = Setting {
     environment: "IBGA_TELEGRAM_API",
     default: "https://api.telegram.org",
     help: "server of Telegram's bot API",
-    check: |text| alert_values::base_url(text).map(drop),
+    check: |text| alert_values::server_url(text).map(drop),
     ..ROW
 };
 pub(in crate::settings) const SLACK_URL: Setting = Setting {
@@ -192,7 +192,7 @@ pub(in crate::settings) const PUSHOVER_API: Setting = Setting {
     environment: "IBGA_PUSHOVER_API",
     default: "https://api.pushover.net",
     help: "server of Pushover",
-    check: |text| alert_values::base_url(text).map(drop),
+    check: |text| alert_values::server_url(text).map(drop),
     ..ROW
 };
 pub(in crate::settings) const ALERTMANAGER_URL: Setting = Setting {

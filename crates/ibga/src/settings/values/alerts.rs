@@ -90,6 +90,15 @@ pub(in crate::settings) fn base_url(text: &str) -> Result<String, Fault> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// The like for a server whose name is no secret, so that no login can stand in it.
+pub(in crate::settings) fn server_url(text: &str) -> Result<String, Fault> {
+    let url = parsed_url(text)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Fault::Url("it is shown, so that no login can stand in it; remove that"));
+    }
+    base_url(text)
+}
+
 fn parsed_url(text: &str) -> Result<Url, Fault> {
     // The library would take blanks out without a word.
     if text.contains(char::is_whitespace) {
@@ -201,6 +210,17 @@ mod tests {
                 ("https://api.telegram.org/", "\"https://api.telegram.org\""),
                 ("http://alertmanager:9093/path/", "\"http://alertmanager:9093/path\""),
                 ("http://alertmanager:9093/?a", &query),
+                ("http://me:hunter2@alertmanager:9093/", "\"http://me:hunter2@alertmanager:9093\""),
+            ],
+        );
+        let login = no("it is shown, so that no login can stand in it; remove that");
+        assert_table(
+            server_url,
+            &[
+                ("https://api.pushover.net/", "\"https://api.pushover.net\""),
+                ("https://me:hunter2@api.test", &login),
+                ("https://hunter2@api.test", &login),
+                ("https://api.test?hunter2", &query),
             ],
         );
         let token_no = "not a token: it holds a blank, or letters that none has; copy it once more";
