@@ -39,7 +39,7 @@ pub struct Told {
     pub(super) state: Remembered,
     /// When it was last told, reminders included.
     pub(super) last_at: Timestamp,
-    /// How many reminders there were.
+    /// How many reminders there ever were.
     pub(super) reminders: u32,
 }
 

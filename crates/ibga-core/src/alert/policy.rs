@@ -208,12 +208,14 @@ fn tell(memory: &mut Memory, kind: Kind, about: &About<'_>) -> Alert {
         Kind::Settled => memory.acknowledged = None,
         _ => {}
     }
-    memory.told = Some(match (kind, told) {
-        (Kind::Reminder, Some(told)) => Told { last_at: now, reminders: told.reminders.saturating_add(1), ..told },
-        (Kind::Escalation, Some(told)) if !is_news => Told { last_at: now, ..told },
-        (Kind::Flapping, _) => Told { state: Remembered::CHANGING, last_at: now, reminders: 0 },
-        _ => Told { state: memory.state, last_at: now, reminders: 0 },
-    });
+    // Counted on whatever is told, since a cause may be reminded of while it flaps, and once more when it has settled.
+    let reminders = told.as_ref().map_or(0, |told| told.reminders).saturating_add(u32::from(kind == Kind::Reminder));
+    let state = match (kind, told) {
+        (Kind::Flapping, _) => Remembered::CHANGING,
+        (Kind::Reminder | Kind::Escalation, Some(told)) if !is_news => told.state,
+        _ => memory.state,
+    };
+    memory.told = Some(Told { state, last_at: now, reminders });
     alert(memory, kind, audience, about)
 }
 

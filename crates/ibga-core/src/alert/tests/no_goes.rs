@@ -1,5 +1,7 @@
 //! Agents that were not started.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::gate::{Check, Decision, Outcome, Rule};
 
@@ -142,4 +144,37 @@ fn where_no_session_is_known() {
     assert!(start("+1 09:00", &hours(instant("+1 09:00"))));
     assert!(start("+2 03:00", &unknown));
     assert!(!start("+2 04:00", &unknown));
+}
+
+proptest! {
+    /// Each reason is heard in the trading session in which it stops an agent, however often it does; more than once only where the
+    /// session had been told of before it began, and was three hours old when it was told of again.
+    #[test]
+    fn no_reason_is_lost(starts in proptest::collection::vec((0..400_i64, 1..16_usize), 0..60)) {
+        let rules = [Rule::Fresh, Rule::Ready, Rule::Gateway, Rule::Secure];
+        let mut agent = Agent::new(&one_shot());
+        let mut heard: Vec<(Timestamp, String)> = Vec::new();
+        let mut now = midnight();
+        for (after, chosen) in starts {
+            now += minutes(after);
+            let hours = hours(now);
+            let open = hours.next_open.or(hours.next_close.map(|close| close - minutes(360))).expect("a session");
+            let failed: Vec<Rule> = (0..4).filter(|at| chosen >> at & 1 == 1).map(|at| rules[at]).collect();
+            if let Some(alert) = agent.start(&failed, None, &hours, now) {
+                heard.extend(alert.reasons.into_iter().map(|reason| (open, reason.code)));
+            }
+            for rule in failed {
+                prop_assert!(heard.contains(&(open, rule.fault_code().to_owned())), "{:?} at {}", rule, now);
+            }
+        }
+        for key in &agent.keys {
+            let (session, codes) = key.rsplit_once('.').expect("a key");
+            for code in codes.split('+') {
+                let others = agent.keys.iter().filter(|key| {
+                    key.strip_prefix(session).is_some_and(|codes| codes[1..].split('+').any(|other| other == code))
+                });
+                prop_assert_eq!(others.count(), 1, "{} in {:?}", code, agent.keys);
+            }
+        }
+    }
 }

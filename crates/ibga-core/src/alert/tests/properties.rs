@@ -157,6 +157,7 @@ proptest! {
             desk.look(if was_silent { between } else { Cause::ApiSilent }, now);
             now += SignedDuration::from_secs(seconds);
         }
+        prop_assert!(desk.memory.is_some_and(|memory| memory.changes.len() <= 64));
         // Before it is found out each change may be told; then one that says so, one escalation, and a reminder each hour.
         let kinds: Vec<Kind> = desk.heard.iter().map(|alert| alert.kind).collect();
         let at = kinds.iter().position(|kind| *kind == Kind::Flapping).expect("flapping");

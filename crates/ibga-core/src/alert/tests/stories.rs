@@ -274,6 +274,22 @@ fn flapping_is_escalated_and_everybody_hears_how_it_ends() {
     assert_eq!(lines, heard);
 }
 
+/// Both reminders are of the same cause since the same minute, and are two.
+#[test]
+fn a_reminder_while_flapping_and_one_after_it_settled() {
+    let story = format!("10:59 ready\n{}12:05-13:20 broker_silent", changing("11:00", 65, ["ready", "broker_silent"]));
+    let desk = play(&one_shot(), &story);
+    let lines: Vec<String> = desk.heard.iter().map(Desk::line).collect();
+    let flapping = lines.iter().position(|line| line.contains("flapping")).expect("flapping");
+    let heard = [
+        "11:07 flapping broker_silent",
+        "12:07 reminder broker_silent",
+        "12:15 settled broker_silent",
+        "13:15 reminder broker_silent",
+    ];
+    assert_eq!(lines[flapping..], heard);
+}
+
 /// That it no longer changes is no answer to it.
 #[test]
 fn settling_does_not_put_off_an_escalation() {
