@@ -13,6 +13,8 @@
 mod hours;
 mod memory;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -49,7 +51,12 @@ impl Subject {
         if matches!(cause, Cause::LoginFailed | Cause::LoginLockedOut | Cause::SessionElsewhere) {
             return Self::ConnectionError;
         }
-        match cause.status() {
+        Self::of_status(cause.status())
+    }
+
+    /// What a gateway with this status needs, as far as that can be told without a cause.
+    pub fn of_status(status: Status) -> Self {
+        match status {
             Status::Ready => Self::Ready,
             Status::NotAuthenticated => Self::NeedsApproval,
             Status::ContainerDown => Self::ContainerDown,

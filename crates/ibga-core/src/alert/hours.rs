@@ -56,8 +56,8 @@ impl Hours {
         }
     }
 
-    /// The trading session that is on or comes next, by an instant of it that stays the same all along: its end where it is on,
-    /// else its beginning.
+    /// The trading session that is on or comes next, by an instant of it: its end where it is on, else its beginning. Since these
+    /// two differ, a session keeps one name only together with what was remembered of it before it began.
     pub fn session(&self) -> Option<Timestamp> {
         if self.trading == Trading::On { self.next_close } else { self.next_open }
     }

@@ -1,8 +1,9 @@
 //! The decision: which alerts one report makes due, and which one no-go.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::hours::{Hours, QuietHours};
+use super::hours::{Hours, QuietHours, Trading};
 use super::memory::{Acknowledged, Memory, NoGoTold, Remembered, Told};
 use super::{Alert, Audience, Kind, Reason, Subject};
 use crate::cause::Cause;
@@ -30,6 +31,10 @@ const CHANGES_KEPT_MAX: usize = 64;
 
 /// How often the waiting time may pass while the causes go on changing.
 const CHANGING_CAUSES_FACTOR: i32 = 2;
+
+/// A trading session that is on, and of whose end nothing was told yet, is the one that began this long before at most: shorter
+/// than it takes on any exchange from the first open to the end of lunch.
+const BEGAN_BEFORE: SignedDuration = SignedDuration::from_hours(3);
 
 /// Most reasons of no-goes that are remembered for one trading session.
 const NO_GO_REASONS_MAX: usize = 64;
@@ -83,34 +88,44 @@ pub fn observe(memory: Option<&Memory>, report: &Report, policy: &Policy, hours:
     let since = report.more.as_ref().map_or(report.timestamp, |more| more.since).min(now);
     let mut memory = memory.cloned().unwrap_or_else(|| Memory::first(state, since));
     memory.rebase(now);
-    take_in(&mut memory, state, since, now);
+    forget_changes(&mut memory, policy, now);
+    take_in(&mut memory, state, since);
+    memory.keep_waits(now);
     let kind = due(&memory, policy, hours, now);
-    let alerts = kind.map(|kind| told(&mut memory, kind, &About { report, hours, now })).into_iter().collect();
+    let alerts = kind.map(|kind| tell(&mut memory, kind, &About { report, hours, now })).into_iter().collect();
+    memory.keep_waits(now);
     Step { memory, alerts }
 }
 
+/// Forgets the changes of long ago. Once there are too many to tell each, only calm ends it.
+fn forget_changes(memory: &mut Memory, policy: &Policy, now: Timestamp) {
+    memory.changes.retain(|change| policy.collapses_flapping && now.duration_since(*change) < FLAPPING_SPAN);
+    if memory.changes.is_empty() {
+        memory.flapping_since = None;
+    }
+}
+
 /// Notes what the report tells.
-fn take_in(memory: &mut Memory, state: State, since: Timestamp, now: Timestamp) {
+fn take_in(memory: &mut Memory, state: State, since: Timestamp) {
     let state = Remembered::from(state);
-    memory.changes.retain(|change| now.duration_since(*change) < FLAPPING_SPAN);
     if memory.state == state {
+        // Where the clock was set back, the report has a beginning that does not move on with it.
+        memory.since = memory.since.min(since);
         return;
     }
-    let subject = |state: Remembered| state.cause.map(Subject::of);
-    if subject(memory.state) != subject(state) {
+    let is_changing = memory.tells_changing() && memory.flapping_since.is_some();
+    // Who sees to a gateway that changes all the time knows that it does.
+    if !is_changing && memory.state.subject() != state.subject() {
         memory.acknowledged = None;
     }
     memory.state = state;
     memory.since = since;
-    memory.changes.push(now);
+    memory.changes.push(since);
     let too_many = memory.changes.len().saturating_sub(CHANGES_KEPT_MAX);
     memory.changes.drain(..too_many);
-    memory.down_since = match (state.is_ready(), memory.tells_ready()) {
-        (false, _) => memory.down_since.or(Some(since)),
-        // Nobody was told of what is over.
-        (true, true) => None,
-        (true, false) => memory.down_since,
-    };
+    if memory.changes.len() > FLAPPING_CHANGES_MAX {
+        memory.flapping_since.get_or_insert(since);
+    }
 }
 
 /// The one thing that people have to be told now.
@@ -118,40 +133,55 @@ fn due(memory: &Memory, policy: &Policy, hours: &Hours, now: Timestamp) -> Optio
     if !policy.may_tell(now, hours) {
         return None;
     }
+    let is_ready = memory.state.is_ready();
+    let known = memory.told.as_ref().filter(|told| !told.state.is_ready());
     if memory.flapping_since.is_some() {
-        return memory.changes.is_empty().then_some(Kind::Settled);
+        if let Some(told) = known.filter(|_| memory.tells_changing()) {
+            return if is_ready { None } else { again(memory, told, policy, hours, now) };
+        }
+        if memory.changes.len() > FLAPPING_CHANGES_MAX {
+            return Some(Kind::Flapping);
+        }
     }
-    if policy.collapses_flapping && memory.changes.len() > FLAPPING_CHANGES_MAX {
-        return Some(Kind::Flapping);
+    if memory.tells_changing() {
+        return Some(Kind::Settled);
     }
-    if memory.state.is_ready() {
-        return (!memory.tells_ready()).then_some(Kind::Recovery);
-    }
-    match &memory.told {
-        Some(told) if told.state == memory.state => still_bad(memory, told, policy, hours, now),
-        _ => has_held(memory, policy, hours, now).then_some(Kind::Problem),
+    match known {
+        Some(_) if is_ready => Some(Kind::Recovery),
+        None if is_ready => None,
+        Some(told) if told.state == memory.state => again(memory, told, policy, hours, now),
+        _ if !has_held(memory, policy, hours, now) => None,
+        // Causes that change at every look would leave no other moment for it.
+        _ if escalates(memory, policy, now) => Some(Kind::Escalation),
+        _ => Some(Kind::Problem),
     }
 }
 
-/// Whether the cause has held long enough to be told, or the gateway has been down for so long that the cause no longer matters.
+/// Whether the cause has held long enough to be told, or people have believed something else for so long that it no longer
+/// matters which cause it is.
 fn has_held(memory: &Memory, policy: &Policy, hours: &Hours, now: Timestamp) -> bool {
     let longest = policy.after.saturating_mul(CHANGING_CAUSES_FACTOR);
     hours.is_near(now, LOUD_BEFORE)
         || now.duration_since(memory.since) >= policy.after
-        || memory.down_since.is_some_and(|since| now.duration_since(since) >= longest)
+        || memory.differs_since.is_some_and(|since| now.duration_since(since) >= longest)
 }
 
 /// People know of it. Whether they have to be told again.
-fn still_bad(memory: &Memory, told: &Told, policy: &Policy, hours: &Hours, now: Timestamp) -> Option<Kind> {
+fn again(memory: &Memory, told: &Told, policy: &Policy, hours: &Hours, now: Timestamp) -> Option<Kind> {
     if memory.acknowledged.is_some() {
         return None;
     }
-    let waited = |after| now.duration_since(told.first_at) >= after;
-    if memory.escalated_at.is_none() && policy.escalates_after.is_some_and(waited) {
+    if escalates(memory, policy, now) {
         return Some(Kind::Escalation);
     }
     let every = if hours.is_near(now, REMIND_OFTEN_BEFORE) { REMIND_OFTEN_EVERY } else { REMIND_SELDOM_EVERY };
     (policy.reminds && now.duration_since(told.last_at) >= every).then_some(Kind::Reminder)
+}
+
+/// Whether the second audience has to be called: once for each problem, whatever its causes.
+fn escalates(memory: &Memory, policy: &Policy, now: Timestamp) -> bool {
+    let has_waited = |since| policy.escalates_after.is_some_and(|after| now.duration_since(since) >= after);
+    memory.escalated_at.is_none() && memory.unanswered_since.is_some_and(has_waited)
 }
 
 /// What an alert is made from.
@@ -162,30 +192,34 @@ struct About<'a> {
 }
 
 /// Makes the alert and remembers that it was.
-fn told(memory: &mut Memory, kind: Kind, about: &About<'_>) -> Alert {
+fn tell(memory: &mut Memory, kind: Kind, about: &About<'_>) -> Alert {
     let now = about.now;
+    let told = memory.told.take();
+    // The first audience knows a problem that is told again, but not a cause that escalates as soon as it is seen.
+    let is_news = told.as_ref().is_none_or(|told| told.state != memory.state && told.state != Remembered::CHANGING);
+    let audience = match (kind, memory.escalated_at) {
+        (Kind::Escalation, _) if !is_news => Audience::Second,
+        (Kind::Escalation, _) | (_, Some(_)) => Audience::Everybody,
+        (_, None) => Audience::First,
+    };
     match kind {
         Kind::Escalation => memory.escalated_at = Some(now),
-        Kind::Flapping => memory.flapping_since = Some(now),
-        Kind::Settled => memory.flapping_since = None,
+        // Whoever saw to the changes need not know what they ended in.
+        Kind::Settled => memory.acknowledged = None,
         _ => {}
     }
-    let same = memory.told.take().filter(|told| told.state == memory.state);
-    let told = match (kind, same) {
-        (Kind::Reminder, Some(told)) => Told { last_at: now, reminders: told.reminders.saturating_add(1), ..told },
-        (Kind::Escalation, Some(told)) => Told { last_at: now, ..told },
-        _ => Told { state: memory.state, first_at: now, last_at: now, reminders: 0 },
+    // Counted on whatever is told, since a cause may be reminded of while it flaps, and once more when it has settled.
+    let reminders = told.as_ref().map_or(0, |told| told.reminders).saturating_add(u32::from(kind == Kind::Reminder));
+    let state = match (kind, told) {
+        (Kind::Flapping, _) => Remembered::CHANGING,
+        (Kind::Reminder | Kind::Escalation, Some(told)) if !is_news => told.state,
+        _ => memory.state,
     };
-    memory.told = Some(told);
-    let alert = alert(memory, kind, about);
-    if memory.state.is_ready() {
-        memory.escalated_at = None;
-        memory.down_since = None;
-    }
-    alert
+    memory.told = Some(Told { state, last_at: now, reminders });
+    alert(memory, kind, audience, about)
 }
 
-fn alert(memory: &Memory, kind: Kind, about: &About<'_>) -> Alert {
+fn alert(memory: &Memory, kind: Kind, audience: Audience, about: &About<'_>) -> Alert {
     let (report, more) = (about.report, about.report.more.as_ref());
     let (status, cause) = (memory.state.status, memory.state.cause);
     let is_ready = memory.state.is_ready();
@@ -196,13 +230,9 @@ fn alert(memory: &Memory, kind: Kind, about: &About<'_>) -> Alert {
         subject: match kind {
             // None of the states that it changes between is the news.
             Kind::Flapping => Subject::ConnectionError,
-            _ => cause.map_or(Subject::ConnectionError, Subject::of),
+            _ => memory.state.subject(),
         },
-        audience: match (kind, memory.escalated_at) {
-            (Kind::Escalation, _) => Audience::Second,
-            (_, Some(_)) => Audience::Everybody,
-            (_, None) => Audience::First,
-        },
+        audience,
         gateway: gateway.to_owned(),
         endpoint: more.map(|more| more.endpoint.clone()).unwrap_or_default(),
         host: more.map(|more| more.writer.host.clone()).unwrap_or_default(),
@@ -232,7 +262,8 @@ fn key(gateway: &str, kind: Kind, memory: &Memory) -> String {
 /// A person says that the problem is known. `None` if there is none.
 pub fn acknowledge(memory: &Memory, by: &str, now: Timestamp) -> Option<Memory> {
     let known = Acknowledged { at: now, by: by.to_owned() };
-    (!memory.state.is_ready()).then(|| Memory { acknowledged: Some(known), ..memory.clone() })
+    let is_problem = !memory.state.is_ready() || memory.tells_changing();
+    is_problem.then(|| Memory { acknowledged: Some(known), unanswered_since: None, ..memory.clone() })
 }
 
 /// An agent that was not started.
@@ -265,8 +296,10 @@ pub fn no_go(
         return None;
     }
     let reasons = reasons(no_go);
-    let session = hours.session();
-    let mut known = told.filter(|told| told.session == session).map_or(&[][..], |told| &told.reasons).to_vec();
+    let told = told.filter(|told| told.is_of(hours, now));
+    let session = told.map_or_else(|| session(hours, now), |told| told.session);
+    let closes = hours.next_close.or_else(|| told.and_then(|told| told.closes));
+    let mut known = told.map_or(&[][..], |told| &told.reasons).to_vec();
     let fresh: Vec<&str> = reasons
         .iter()
         .map(|reason| reason.code.as_str())
@@ -275,8 +308,7 @@ pub fn no_go(
     if fresh.is_empty() || known.len() >= NO_GO_REASONS_MAX {
         return None;
     }
-    let at = session.map_or(0, Timestamp::as_second);
-    let key = format!("{}.{}.{at}.{}", no_go.gateway, Kind::NoGo.code(), fresh.join("+"));
+    let key = format!("{}.{}.{}.{}", no_go.gateway, Kind::NoGo.code(), session.as_second(), fresh.join("+"));
     known.extend(fresh.into_iter().map(str::to_owned));
     let alert = Alert {
         key,
@@ -297,7 +329,26 @@ pub fn no_go(
         changes: None,
         hours: hours.clone(),
     };
-    Some((NoGoTold { session, reasons: known }, alert))
+    Some((NoGoTold { session, closes, reasons: known }, alert))
+}
+
+/// Names the trading session. Where none is known, the day stands for it, so that a calendar's end silences nothing for ever.
+fn session(hours: &Hours, now: Timestamp) -> Timestamp {
+    let day = || now.to_zoned(TimeZone::UTC).start_of_day().map_or(now, |day| day.timestamp());
+    hours.session().unwrap_or_else(day)
+}
+
+impl NoGoTold {
+    /// Whether what was told belongs to the trading session that is on or comes next. One that was told of before it began is
+    /// known again by its end; until that was seen, by the time that has passed since it began.
+    fn is_of(&self, hours: &Hours, now: Timestamp) -> bool {
+        let elapsed = now.duration_since(self.session);
+        match (hours.trading, self.closes) {
+            (Trading::On, Some(_)) => self.closes == hours.next_close,
+            (Trading::On, None) if !elapsed.is_negative() => elapsed < BEGAN_BEFORE,
+            _ => self.session == session(hours, now),
+        }
+    }
 }
 
 /// The reasons but for the closed market. That a gateway is not ready is as many reasons as there are causes.
