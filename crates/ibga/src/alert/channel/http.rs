@@ -269,9 +269,12 @@ impl Surroundings {
 
 /// Why there is no answer.
 fn unreachable(server: &str, fault: &reqwest::Error) -> String {
-    let unknown_issuer = causes(fault).any(|cause| {
-        let fault = cause.downcast_ref::<rustls::Error>();
-        matches!(fault, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
+    // The signature is bad if the authority was made anew under its old name.
+    let is_unknown =
+        |fault: &CertificateError| matches!(fault, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+    let unknown_issuer = causes(fault).any(|cause| match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(fault)) => is_unknown(fault),
+        _ => false,
     });
     match (unknown_issuer, fault.is_timeout(), fault.is_connect()) {
         (true, ..) => format!("{server} shows a certificate of an unknown authority; give the authority's as ca_file"),
