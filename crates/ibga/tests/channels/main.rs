@@ -12,7 +12,7 @@ mod port;
 
 mod command;
 mod real_alertmanager;
-mod real_apprise;
+mod real_receivers;
 mod server;
 mod ways;
 
@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use common::Desk;
 use futures_util::future::join_all;
-use ibga::alert::channel::{Blame, ChannelName, Receipt, SendError, Surroundings};
+use ibga::alert::channel::{Blame, ChannelName, Receipt, SendError, Surroundings, open};
+use ibga::settings::{ChannelSettings, Secret};
+use ibga_core::alert::Kind;
 use rustls::ServerConfig;
 use server::{Authority, Received, Says, Server, Then, answer};
 use ways::Way;
@@ -316,6 +318,71 @@ async fn tls_that_proves_nothing() {
             assert_eq!((tried.error().blame, tried.server.received().len()), (Blame::Channel, 0), "{way:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read() {
+    let desk = Desk::new();
+    let absent = desk.path("absent");
+    let secret = Secret::File(absent.clone());
+    let expected = SendError::channel(&format!("{}: No such file or directory (os error 2)", absent.display()));
+    for settings in [
+        ChannelSettings::Webhook { url: secret.clone(), secret: None },
+        ChannelSettings::Webhook { url: Secret::Text("http://127.0.0.1:1".into()), secret: Some(secret.clone()) },
+        ChannelSettings::Ntfy { url: secret.clone(), token: None },
+        ChannelSettings::Ntfy { url: Secret::Text("http://127.0.0.1:1/topic".into()), token: Some(secret.clone()) },
+        ChannelSettings::Telegram { api: "http://127.0.0.1:1".into(), token: secret.clone(), chat: "1".into() },
+        ChannelSettings::Slack { url: secret.clone() },
+        ChannelSettings::Discord { url: secret.clone() },
+        ChannelSettings::Pushover { api: "http://127.0.0.1:1".into(), token: secret.clone(), user: secret.clone() },
+        ChannelSettings::Alertmanager { url: secret },
+    ] {
+        let channel = open(&settings, &Surroundings::default());
+        assert_eq!(channel.send(&ways::message(Kind::Problem)).await, Err(expected.clone()), "{settings:?}");
+    }
+    // The file is read again for every message, so that a secret can be changed while the program runs.
+    let way = Way::Channel(ChannelName::Slack);
+    let server = Server::start(None, accepts(way), Then::Closes).await;
+    desk.write("absent", &format!("http://{}/hook\n", server.address));
+    let channel = open(&ChannelSettings::Slack { url: Secret::File(absent) }, &Surroundings::default());
+    assert!(channel.send(&ways::message(Kind::Problem)).await.is_ok());
+}
+
+/// Set in the process that has a proxy: where this machine can be reached without.
+const DIRECT: &str = "IBGA_TEST_DIRECT";
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_used_but_not_for_this_machine() {
+    let way = Way::Channel(ChannelName::Webhook);
+    if let Ok(direct) = std::env::var(DIRECT) {
+        let surroundings = Surroundings::default();
+        for base in [direct.as_str(), "http://service.example"] {
+            assert!(matches!(way.goes(base, &surroundings, LONG).await, Some(Ok(_))), "{base}");
+        }
+        let refused = way.goes("https://service.example", &surroundings, LONG).await.expect("an end");
+        let error = refused.expect_err("the proxy opens no tunnel");
+        assert!(error.text.starts_with("cannot connect to service.example:443: "), "{error}");
+        return;
+    }
+    let (proxy, direct) =
+        tokio::join!(Server::start(None, accepts(way), Then::Closes), Server::start(None, accepts(way), Then::Closes));
+    let tunnel = Server::start(None, refuses("502 Bad Gateway", "")(way), Then::Closes).await;
+    let child = tokio::process::Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "the_proxy_of_the_environment_is_used_but_not_for_this_machine"])
+        .env("HTTP_PROXY", format!("http://jane:third-secret@{}", proxy.address))
+        .env("HTTPS_PROXY", format!("http://jane:third-secret@{}", tunnel.address))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .env(DIRECT, format!("http://{}", direct.address))
+        .output();
+    let output = child.await.expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let first_line =
+        |server: &Server| server.received().iter().map(|request| request.head[0].clone()).collect::<Vec<_>>();
+    assert_eq!(first_line(&proxy), ["POST http://service.example/hooks/first-secret?key=fourth-secret HTTP/1.1"]);
+    assert_eq!(first_line(&tunnel), ["CONNECT service.example:443 HTTP/1.1"]);
+    assert_eq!(first_line(&direct), ["POST /hooks/first-secret?key=fourth-secret HTTP/1.1"]);
+    assert_eq!(proxy.received()[0].header("proxy-authorization"), Some("Basic amFuZTp0aGlyZC1zZWNyZXQ="));
 }
 
 #[tokio::test]
