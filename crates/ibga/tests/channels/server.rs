@@ -68,6 +68,7 @@ pub struct Server {
 #[derive(Default)]
 struct Shared {
     received: Mutex<Vec<Received>>,
+    answered: Notify,
     left: Notify,
 }
 
@@ -82,6 +83,11 @@ impl Server {
 
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().expect("no panic").clone()
+    }
+
+    /// Returns once a request has come and all has been said that there is to say.
+    pub async fn wait_until_answered(&self) {
+        self.shared.answered.notified().await;
     }
 
     /// Returns once the other side has closed a connection that the server held.
@@ -116,6 +122,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, says: &Says, then
     shared.received.lock().expect("no panic").push(request.clone());
     let _ = stream.write_all(says(&request).as_bytes()).await;
     let _ = stream.flush().await;
+    shared.answered.notify_one();
     match then {
         Then::Closes => {
             let _ = stream.shutdown().await;

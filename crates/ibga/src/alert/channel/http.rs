@@ -178,6 +178,12 @@ impl Answer {
         if is_proven(&self.json()) { Ok(receipt) } else { Err(self.strange(service)) }
     }
 
+    /// Accepted, unless it answers with a page, which none of those does that speak as this service.
+    pub(crate) fn accepted_without_page(&self, service: &str) -> Result<Receipt, SendError> {
+        let receipt = self.accepted()?;
+        if self.body.trim_start().starts_with('<') { Err(self.strange(service)) } else { Ok(receipt) }
+    }
+
     /// The status is good and the answer is not the service's.
     pub(crate) fn strange(&self, service: &str) -> SendError {
         let (status, words) = (self.status_line(), self.words());
