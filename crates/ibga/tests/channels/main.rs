@@ -206,6 +206,18 @@ async fn half_a_head_ends_with_the_callers_limit() {
 }
 
 #[tokio::test]
+async fn tls_that_never_comes() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = listener.local_addr().expect("an address");
+    let base = format!("https://{place}");
+    let surroundings = Surroundings::default();
+    for outcome in join_all(Way::ALL.map(|way| way.goes(&base, &surroundings, LONG))).await {
+        let error = outcome.expect("an end").expect_err("nobody speaks");
+        assert_eq!((error.blame, error.text), (Blame::Channel, format!("{place} opened no connection within 10 s")));
+    }
+}
+
+#[tokio::test]
 async fn a_head_without_end() {
     for tried in try_all(always("HTTP/1.1 200 OK\r\n".into()), Then::Repeats("More: and more\r\n"), LONG).await {
         let expected = format!("{} gave no answer: message head is too large", tried.place());
