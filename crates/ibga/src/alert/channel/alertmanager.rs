@@ -36,9 +36,7 @@ impl Alertmanager {
     async fn post(&self, message: &Message) -> Result<Receipt, SendError> {
         let url = self.surroundings.reveal(&self.url)?;
         let request = Request::post(&url)?.under(&["api", "v2", "alerts"]).json(&alerts(message, clock::now()));
-        let answer = request.send(&self.surroundings).await?;
-        let receipt = answer.accepted()?;
-        if answer.body().trim_start().starts_with('<') { Err(answer.strange("Alertmanager")) } else { Ok(receipt) }
+        request.send(&self.surroundings).await?.accepted_without_page("Alertmanager")
     }
 }
 
@@ -124,4 +122,99 @@ fn annotations(message: &Message) -> Value {
     ];
     let told = all.into_iter().filter(|(_, text)| !text.is_empty());
     Value::Object(told.map(|(name, text)| (name.to_owned(), text.into())).collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use ibga_core::alert::{Hours, Reason};
+
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    /// A message of noon that is sent five minutes later.
+    fn told(change: impl FnOnce(&mut Alert)) -> Value {
+        let hours = Hours { exchange: "XETR".into(), trading: Trading::Off, next_open: None, next_close: None };
+        let mut alert =
+            ibga_core::alert::test("default", "127.0.0.1:4001", "desk", &hours, time("2026-11-24T12:00:00Z"));
+        change(&mut alert);
+        let (subject, text, brief) = ("IBGA".to_owned(), "What happened.".to_owned(), String::new());
+        alerts(&Message { alert, subject, text, html: String::new(), brief }, time("2026-11-24T12:05:00Z"))
+    }
+
+    /// Name, beginning and end of each.
+    fn spans(told: &Value) -> String {
+        let of = |alert: &Value, field: &str| {
+            alert[field].as_str().expect("a time").replace("2026-", "").replace(":00Z", "")
+        };
+        let line = |alert: &Value| {
+            let name = alert["labels"]["alertname"].as_str().expect("a name");
+            format!("{name} {} {}", of(alert, "startsAt"), of(alert, "endsAt"))
+        };
+        told.as_array().expect("a list").iter().map(line).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn how_long_each_alert_lasts() {
+        let ready = |alert: &mut Alert| alert.status = Some(Status::Ready);
+        let bad = |alert: &mut Alert| alert.status = Some(Status::NotConnected);
+        let down = |alert: &mut Alert| {
+            alert.status = Some(Status::Ready);
+            alert.down_since = Some(time("2026-11-24T09:00:00Z"));
+        };
+        let ahead = |alert: &mut Alert| alert.since = time("2026-11-24T13:00:00Z");
+        let open = |alert: &mut Alert| {
+            alert.hours.trading = Trading::On;
+            alert.hours.next_close = Some(time("2026-11-24T16:30:00Z"));
+        };
+        let closed_since = |alert: &mut Alert| {
+            alert.hours.trading = Trading::On;
+            alert.hours.next_close = Some(time("2026-11-24T12:01:00Z"));
+        };
+        for (kind, change, expected) in [
+            (Kind::Problem, &bad as &dyn Fn(&mut Alert), "IbgaNotReady 11-24T12:00 12-02T12:05"),
+            (Kind::Reminder, &bad, "IbgaNotReady 11-24T12:00 12-02T12:05"),
+            (Kind::Escalation, &bad, "IbgaNotReady 11-24T12:00 12-02T12:05"),
+            (Kind::Problem, &ahead, "IbgaNotReady 11-24T12:05 12-02T12:05"),
+            (Kind::Recovery, &down, "IbgaNotReady 11-24T09:00 11-24T12:05"),
+            (Kind::Recovery, &ready, "IbgaNotReady 11-24T12:00 11-24T12:05"),
+            (Kind::Flapping, &bad, "IbgaFlapping 11-24T12:00 12-02T12:05"),
+            (Kind::Settled, &ready, "IbgaFlapping 11-24T12:00 11-24T12:05, IbgaNotReady 11-24T12:00 11-24T12:05"),
+            (Kind::Settled, &bad, "IbgaFlapping 11-24T12:00 11-24T12:05, IbgaNotReady 11-24T12:00 12-02T12:05"),
+            (Kind::NoGo, &open, "AgentPreflightFailed 11-24T12:00 11-24T16:30"),
+            (Kind::NoGo, &closed_since, "AgentPreflightFailed 11-24T12:00 11-24T13:05"),
+            (Kind::NoGo, &bad, "AgentPreflightFailed 11-24T12:00 11-24T13:05"),
+            (Kind::Test, &ready, "IbgaTest 11-24T12:00 11-24T12:10"),
+        ] {
+            let found = told(|alert| {
+                alert.kind = kind;
+                change(alert);
+            });
+            assert_eq!(spans(&found), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let found = told(|alert| {
+            alert.kind = Kind::NoGo;
+            let reason = |code: &str, text: &str| Reason { code: code.into(), text: text.into() };
+            alert.reasons =
+                vec![reason("status_stale", "the status is 2 h old"), reason("not_ready", "it is not ready")];
+            alert.remedies = vec!["Run `ibga check`.".into(), "Look again.".into()];
+        });
+        assert_eq!(
+            found[0]["annotations"],
+            json!({
+                "summary": "IBGA",
+                "description": "What happened.",
+                "kind": "no_go",
+                "remedy": "Run `ibga check`.\nLook again.",
+                "reasons": "status_stale: the status is 2 h old\nnot_ready: it is not ready",
+                "endpoint": "127.0.0.1:4001",
+            })
+        );
+    }
 }

@@ -178,6 +178,12 @@ impl Answer {
         if is_proven(&self.json()) { Ok(receipt) } else { Err(self.strange(service)) }
     }
 
+    /// Accepted, unless it answers with a page, which none of those does that speak as this service.
+    pub(crate) fn accepted_without_page(&self, service: &str) -> Result<Receipt, SendError> {
+        let receipt = self.accepted()?;
+        if self.body.trim_start().starts_with('<') { Err(self.strange(service)) } else { Ok(receipt) }
+    }
+
     /// The status is good and the answer is not the service's.
     pub(crate) fn strange(&self, service: &str) -> SendError {
         let (status, words) = (self.status_line(), self.words());
@@ -269,9 +275,12 @@ impl Surroundings {
 
 /// Why there is no answer.
 fn unreachable(server: &str, fault: &reqwest::Error) -> String {
-    let unknown_issuer = causes(fault).any(|cause| {
-        let fault = cause.downcast_ref::<rustls::Error>();
-        matches!(fault, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
+    // The signature is bad if the authority was made anew under its old name.
+    let is_unknown =
+        |fault: &CertificateError| matches!(fault, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+    let unknown_issuer = causes(fault).any(|cause| match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(fault)) => is_unknown(fault),
+        _ => false,
     });
     match (unknown_issuer, fault.is_timeout(), fault.is_connect()) {
         (true, ..) => format!("{server} shows a certificate of an unknown authority; give the authority's as ca_file"),

@@ -2,7 +2,7 @@
 //! libraries for both.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ibga_core::clock;
 use jiff::Timestamp;
 use ring::hmac;
@@ -34,12 +34,13 @@ impl Webhook {
         let mut request = Request::post(&url)?.header("idempotency-key", &message.alert.key)?;
         if let Some(secret) = &self.secret {
             let secret = self.surroundings.reveal(secret)?;
+            let key = key(&secret)?;
             let (id, at) = (webhook_id(message), clock::now());
             request = request
                 .hiding(&secret)
                 .header("webhook-id", &id)?
                 .header("webhook-timestamp", &at.as_second().to_string())?
-                .header("webhook-signature", &signature(&secret, &id, at, &body))?;
+                .header("webhook-signature", &signature(&key, &id, at, &body))?;
         }
         request.body("application/cloudevents+json; charset=UTF-8", body).send(&self.surroundings).await?.accepted()
     }
@@ -82,12 +83,18 @@ fn webhook_id(message: &Message) -> String {
     message.alert.key.replace('.', "_")
 }
 
+/// The key that a secret stands for. Receivers read Base64 with and without its padding.
+fn key(secret: &str) -> Result<Vec<u8>, SendError> {
+    let Some(encoded) = secret.strip_prefix(KEY_PREFIX) else { return Ok(secret.as_bytes().to_vec()) };
+    STANDARD_NO_PAD.decode(encoded.trim_end_matches('=')).map_err(|_| {
+        SendError::channel("the webhook's secret begins with whsec_, but does not go on in Base64; copy it anew")
+    })
+}
+
 /// The signature over id, time and body. It is of the attempt, so that a receiver can refuse what somebody sends again later.
-fn signature(secret: &str, id: &str, at: Timestamp, body: &[u8]) -> String {
-    let encoded = secret.strip_prefix(KEY_PREFIX).and_then(|key| STANDARD.decode(key).ok());
-    let key = encoded.unwrap_or_else(|| secret.as_bytes().to_vec());
+fn signature(key: &[u8], id: &str, at: Timestamp, body: &[u8]) -> String {
     let signed = [format!("{id}.{}.", at.as_second()).as_bytes(), body].concat();
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &signed);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &signed);
     format!("v1,{}", STANDARD.encode(tag))
 }
 
@@ -99,10 +106,25 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_standard_webhooks() {
         let at = Timestamp::from_second(1_614_265_330).expect("a time");
-        let signed = |secret| signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#);
-        let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        assert_eq!(signed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), expected);
-        assert_ne!(signed("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), expected, "any other secret is the key itself");
+        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
+        let signature = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#);
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_secret_is_a_key_itself_or_in_base64() {
+        for (secret, expected) in [
+            ("plain words", Ok(&b"plain words"[..])),
+            ("whsec_AAEC", Ok(&[0, 1, 2][..])),
+            ("whsec_AAE=", Ok(&[0, 1][..])),
+            ("whsec_AAE", Ok(&[0, 1][..])),
+            (
+                "whsec_s3cret!",
+                Err("the webhook's secret begins with whsec_, but does not go on in Base64; copy it anew"),
+            ),
+        ] {
+            assert_eq!(key(secret).map_err(|error| error.text), expected.map(<[u8]>::to_vec).map_err(str::to_owned));
+        }
     }
 
     #[test]
