@@ -3,10 +3,11 @@
 
 use std::error::Error as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::clock;
-use ibga_core::secure_file;
+use ibga_core::secure_file::{self, Trust};
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -14,6 +15,8 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::mail::{self, Letter, Veil};
 use super::{Blame, Channel, ChannelName, Receipt, SendError, Sending, Surroundings};
@@ -96,14 +99,27 @@ impl Email {
     fn tls(&self) -> Result<TlsParameters, SendError> {
         let mut builder = TlsParameters::builder(self.smtp.host.clone());
         if let Some(path) = &self.surroundings.ca_file {
-            let fault = |fault: String| SendError::channel(&format!("{}: {fault}", path.display()));
-            let pem = secure_file::read(path, &self.surroundings.trust).map_err(|reason| fault(reason.to_string()))?;
-            let certificate = Certificate::from_pem(pem.as_bytes());
-            let certificate = certificate.map_err(|_| fault("it holds no certificate in PEM form".into()))?;
-            builder = builder.add_root_certificate(certificate);
+            let certificates = certificates(path, &self.surroundings.trust);
+            for certificate in
+                certificates.map_err(|fault| SendError::channel(&format!("{}: {fault}", path.display())))?
+            {
+                builder = builder.add_root_certificate(certificate);
+            }
         }
         builder.build().map_err(|fault| SendError::channel(&format!("TLS cannot be prepared: {}", causes(&fault))))
     }
+}
+
+/// The certificates of a file, at least one.
+fn certificates(path: &Path, trust: &Trust) -> Result<Vec<Certificate>, String> {
+    let pem = secure_file::read(path, trust).map_err(|fault| fault.to_string())?;
+    let read: Result<Vec<Certificate>, String> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .map(|found| {
+            Certificate::from_der(found.map_err(|fault| fault.to_string())?.to_vec()).map_err(|fault| causes(&fault))
+        })
+        .collect();
+    let read = read.map_err(|fault| format!("it is not in PEM form: {fault}"))?;
+    if read.is_empty() { Err("it holds no certificate in PEM form".into()) } else { Ok(read) }
 }
 
 /// One attempt to send one message.
@@ -293,7 +309,10 @@ fn broken(stage: Stage, fault: &Error) -> String {
     }
     let causes = causes(fault);
     if fault.is_response() {
-        return format!("ended the session or speaks no SMTP while it was {}: {causes}", asked_for(stage));
+        return match stage {
+            Stage::Content => format!("ended the session before it said whether it takes the message: {causes}"),
+            _ => format!("ended the session or speaks no SMTP while it was {}: {causes}", asked_for(stage)),
+        };
     }
     match stage {
         Stage::Greeting => format!("cannot be reached: {causes}"),
@@ -354,7 +373,7 @@ fn tls_text(fault: &rustls::Error) -> String {
             "shows a certificate that has expired, and nothing was sent; have it renewed, or set this clock".into()
         }
         rustls::Error::InvalidMessage(_) => {
-            "does not begin with TLS, and nothing was sent; set SMTP_SECURITY=starttls if the port is 587 or 25".into()
+            "does not speak TLS, and nothing was sent; set SMTP_SECURITY=starttls if the port is 587 or 25".into()
         }
         other => format!("and this machine do not agree on TLS, and nothing was sent: {other}"),
     }
