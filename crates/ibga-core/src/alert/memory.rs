@@ -121,7 +121,7 @@ impl Memory {
         let state = State::of(report);
         let since = report.more.as_ref().map_or(report.timestamp, |more| more.since).min(now);
         let mut memory = Self::first(state, since);
-        memory.told = Some(Told { state: memory.state, first_at: since, last_at: since, reminders: 0 });
+        memory.told = Some(Told { state: memory.state, last_at: now, reminders: 0 });
         memory
     }
 
