@@ -113,9 +113,8 @@ fn take_in(memory: &mut Memory, state: State, since: Timestamp) {
         memory.since = memory.since.min(since);
         return;
     }
-    let is_changing = memory.tells_changing() && memory.flapping_since.is_some();
     // Who sees to a gateway that changes all the time knows that it does.
-    if !is_changing && memory.state.subject() != state.subject() {
+    if !memory.tells_changing() && memory.state.subject() != state.subject() {
         memory.acknowledged = None;
     }
     memory.state = state;

@@ -85,7 +85,7 @@ fn report(cause: Cause, since: Timestamp, now: Timestamp) -> Report {
             gateway: "default".into(),
             endpoint: "127.0.0.1:4000".into(),
             cause,
-            remedy: (!is_ready).then(|| "log DU1234567 in".into()),
+            remedy: Some("look at DU1234567".into()),
             mode: None,
             broker: Broker::Unproven,
             orders: None,
@@ -163,6 +163,8 @@ impl Desk {
         );
         let is_quiet = self.policy.quiet.as_ref().is_some_and(|quiet| quiet.cover(now));
         assert!(!is_quiet || is_loud(now), "{} at {now}", alert.key);
+        let instants = [Some(alert.since), alert.down_since];
+        assert!(instants.iter().flatten().all(|instant| *instant <= now), "{alert:?}");
         // The process died before the store had it: the next look makes the same alert.
         let later = self.judge(now + SignedDuration::from_millis(1)).alerts;
         assert_eq!(later.iter().map(|later| &later.key).collect::<Vec<_>>(), [&alert.key]);

@@ -83,6 +83,14 @@ fn each_reason_is_told_once_for_each_trading_session() {
 }
 
 #[test]
+fn a_session_that_was_told_of_while_it_was_on() {
+    let mut agent = Agent::new(&one_shot());
+    for (now, news) in [("10:30", true), ("15:59", false), ("+1 10:30", true), ("+1 15:59", false)] {
+        assert_eq!(agent.news(&[Rule::Fresh], None, now).is_some(), news, "{now}");
+    }
+}
+
+#[test]
 fn what_stops_an_agent_is_told_with_every_reason_but_the_closed_market() {
     let mut agent = Agent::new(&one_shot());
     let now = instant("09:21");

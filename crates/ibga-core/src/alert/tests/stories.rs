@@ -153,6 +153,10 @@ fn flapping_within_quiet_hours_is_no_news_afterwards() {
     tells(&sleeper(), &story, &[]);
     let story = format!("22:30 ready\n{}23:00-+1 08:30 api_silent", changing("22:40", 20, ["broker_silent", "ready"]));
     tells(&sleeper(), &story, &["+1 08:00 problem api_silent"]);
+    // Nearly calm at their end: too late to speak of changes.
+    let story =
+        format!("22:30 ready\n{}+1 07:55-08:30 api_silent", changing("+1 07:40", 15, ["broker_silent", "ready"]));
+    tells(&sleeper(), &story, &["+1 08:00 problem api_silent"]);
 }
 
 #[test]
@@ -236,6 +240,16 @@ fn an_acknowledged_problem_is_not_escalated_but_another_one_is() {
         "13:30 escalation container_stopped to the second",
     ];
     tells(&escalating(), story, &heard);
+}
+
+#[test]
+fn another_problem_right_after_the_acknowledgement_gets_its_own_time() {
+    let heard = [
+        "11:00 problem api_silent",
+        "11:10 problem container_stopped",
+        "11:40 escalation container_stopped to the second",
+    ];
+    tells(&escalating(), "11:00-11:10 api_silent\n11:10 ack\n11:10-11:50 container_stopped", &heard);
 }
 
 #[test]
@@ -428,6 +442,10 @@ fn a_clock_that_is_set_back_or_forth() {
         (
             "11:00 api_silent\n+30 11:00-11:10 api_silent\n11:01-12:05 api_silent",
             &["11:00 problem api_silent", "+30 11:00 reminder api_silent", "12:01 reminder api_silent"],
+        ),
+        (
+            "05:00 ready\n05:01 port_refused\n01:00-01:02 api_silent\n01:02-01:04 port_refused\n01:04-01:06 api_silent\n01:06-01:08 port_refused",
+            &["01:06 problem port_refused"],
         ),
         ("11:00 api_silent\n+30 11:00 ready", &["11:00 problem api_silent", "+30 11:00 recovery ready"]),
     ] {

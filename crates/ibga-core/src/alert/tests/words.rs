@@ -57,6 +57,8 @@ fn an_alert_carries_what_a_person_needs() {
     assert_eq!(recovery.subject, Subject::Ready);
     assert_eq!(recovery.down_since, Some(instant("11:05")));
     assert!(recovery.text.is_none() && recovery.remedies.is_empty());
+    let desk = play(&one_shot(), "11:05 api_silent\n11:20 ready\n12:00 port_refused\n12:05 api_silent\n12:10 ready");
+    assert_eq!(desk.heard.last().expect("an alert").down_since, Some(instant("12:00")));
 }
 
 #[test]
@@ -94,6 +96,10 @@ fn what_the_store_may_ask_of_a_memory() {
         let memory = play(&sleeper(), story).memory.expect("a memory");
         assert_eq!(memory.is_settled(), is_settled, "{story}");
     }
+    // Nobody was told, but it is not calm either.
+    let line = |at: usize| format!("22:4{at} {}\n", ["ready", "api_silent"][at % 2]);
+    let flapping: String = (0..9).map(line).collect();
+    assert!(!play(&sleeper(), &flapping).memory.expect("a memory").is_settled());
 }
 
 /// The ten fields of older writers name no cause.
