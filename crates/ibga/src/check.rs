@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
+use ibga_core::cause::Cause;
 use ibga_core::clock::{self, Stopwatch};
 use ibga_core::log_hints::{last_hint, masked};
 use ibga_core::observation::{
@@ -191,6 +192,8 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
     let verdict = verdict::judge(seen, &expectations(settings));
     let now = clock::now();
     let ids = settings.client_id.range();
+    // They explain what is wrong; where nothing is, nobody needs to read them.
+    let resets = if verdict.cause == Cause::Ready { Vec::new() } else { settings.resets() };
     let remedy = remedy::remedy(
         verdict.cause,
         &remedy::Circumstances {
@@ -203,7 +206,7 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
             client_ids: (*ids.start(), *ids.end()),
             now,
             zone,
-            resets: &settings.reset_windows,
+            resets: &resets,
         },
     );
     Report::new(

@@ -19,7 +19,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use ibga_core::clock;
 use ibga_core::secure_file::{self, ReadError, Trust};
 
@@ -291,7 +291,11 @@ pub fn definition() -> clap::Command {
 
 /// Runs the command that the arguments name and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let mut definition = definition();
+    let parsed = definition.try_get_matches_from_mut(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    // It is as large as all help texts together, and this process ends soon.
+    std::mem::forget(definition);
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(fault) => {
             let _ = fault.print();

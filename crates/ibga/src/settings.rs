@@ -207,7 +207,7 @@ pub struct Settings {
     pub calendar_overrides: Option<Sourced<PathBuf>>,
     /// When the schedule runs agent and checks, by the exchange's wall clock, as far as the exchange's hours do not say it.
     pub schedule: Wishes,
-    /// When IBKR resets servers each day.
+    /// When IBKR resets servers each day, where that was set; [`Settings::resets`] tells the windows that count.
     pub reset_windows: Vec<DailyReset>,
     /// Highest API version to announce, 100 to 300.
     pub api_version_max: u16,
@@ -220,6 +220,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// When IBKR resets servers each day: as it was set, else as IBKR publishes it. Read only when it is asked for, since their
+    /// zones take longer than all other settings.
+    #[must_use]
+    pub fn resets(&self) -> Vec<DailyReset> {
+        if self.reset_windows.is_empty() { published() } else { self.reset_windows.clone() }
+    }
+
     /// Reads all sources.
     ///
     /// # Errors
@@ -404,7 +411,7 @@ impl Reader<'_> {
             market: market?,
             calendar_overrides: calendar_overrides?,
             schedule: Wishes { agent: agent?, checks: checks?, sunday_checks: sunday_checks? },
-            reset_windows: Some(reset_windows?).filter(|set| !set.is_empty()).unwrap_or_else(published),
+            reset_windows: reset_windows?,
             api_version_max: api_version_max?,
             trusted_owners: trusted_owners?,
             state_dir: state_dir?,

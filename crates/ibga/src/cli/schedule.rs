@@ -260,7 +260,7 @@ fn next(arguments: &NextArgs) -> Result<Exit, Exit> {
     let planned = Planned::read(&arguments.common, &arguments.market, &at)?;
     // At most a year from now, so that it cannot overflow; if it did, nothing would be shown.
     let until = at.now.checked_add((24 * i64::from(arguments.days)).hours()).unwrap_or(at.now);
-    let events = events(&planned.plan, &planned.market, &planned.settings.reset_windows, at.now, until);
+    let events = events(&planned.plan, &planned.market, &planned.settings.resets(), at.now, until);
     let output: Output = arguments.common.output();
     let table = Table { planned: &planned, host: &at.zone };
     if arguments.json {

@@ -260,7 +260,7 @@ const ROWS: &[Row] = &[
             "",
         ],
         flag: None,
-        show: |settings| settings.reset_windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        show: |settings| settings.resets().iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
     },
     Row {
         name: "trusted_owners",
