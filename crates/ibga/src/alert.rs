@@ -3,7 +3,7 @@
 //! | file | does |
 //! |---|---|
 //! | `channel.rs`, `channel/` | the ways to a person, a file each, behind one trait |
-//! | `message.rs`, `templates/` | an alert in words |
+//! | `message.rs`, `message/`, `templates/` | an alert in words |
 
 pub mod channel;
 pub mod message;

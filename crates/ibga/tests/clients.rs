@@ -10,11 +10,11 @@ mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Desk, Gateway};
+use common::{Desk, Gateway, tools};
 use ibapi::accounts::types::AccountGroup;
 use ibapi::accounts::{AccountSummaryResult, PositionUpdate};
 use ibapi::contracts::Contract;
@@ -86,12 +86,6 @@ impl Client {
             .env("IBGA_TEST_TOOLS", tools());
         command
     }
-}
-
-/// Where `./test` installs the clients.
-fn tools() -> PathBuf {
-    let beside_the_build = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-tools");
-    std::env::var_os("IBGA_TEST_TOOLS").map_or_else(beside_the_build, PathBuf::from)
 }
 
 async fn look_from_rust(gateway: SocketAddr, limit: Duration) -> Value {

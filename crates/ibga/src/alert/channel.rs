@@ -2,6 +2,7 @@
 //! what became of it.
 
 pub mod email;
+mod guarded;
 mod mail;
 pub mod sendmail;
 

@@ -29,6 +29,10 @@ const SUBJECT_CHARS_MAX: usize = 200;
 /// Most characters of the essence.
 const BRIEF_CHARS_MAX: usize = 500;
 
+/// How commands stand out from the words around them, in light and in dark.
+const CODE_STYLE: &str =
+    "background:rgba(128,128,128,.18);border-radius:4px;padding:1px 5px;font-size:.92em;overflow-wrap:anywhere";
+
 /// An alert, rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -122,7 +126,7 @@ fn code(text: &str) -> Value {
     }
     let escaped = pieces.iter().enumerate().map(|(at, piece)| {
         let piece = HtmlEscape(piece);
-        if at % 2 == 0 { piece.to_string() } else { format!("<code>{piece}</code>") }
+        if at % 2 == 0 { piece.to_string() } else { format!("<code style=\"{CODE_STYLE}\">{piece}</code>") }
     });
     Value::from_safe_string(escaped.collect())
 }

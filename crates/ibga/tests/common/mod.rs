@@ -98,6 +98,12 @@ pub fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
 }
 
+/// Where `./test` installs what tests need.
+pub fn tools() -> PathBuf {
+    let beside_the_build = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-tools");
+    std::env::var_os("IBGA_TEST_TOOLS").map_or_else(beside_the_build, PathBuf::from)
+}
+
 /// What a run of the binary came to.
 #[derive(Debug)]
 pub struct Ran {

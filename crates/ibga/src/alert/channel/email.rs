@@ -3,10 +3,11 @@
 
 use std::error::Error as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::clock;
-use ibga_core::secure_file;
+use ibga_core::secure_file::{self, Trust};
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -14,7 +15,10 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
+use super::guarded::Guarded;
 use super::mail::{self, Letter, Veil};
 use super::{Blame, Channel, ChannelName, Receipt, SendError, Sending, Surroundings};
 use crate::alert::message::Message;
@@ -41,7 +45,9 @@ pub struct Email {
 /// How far a session had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Connection, greeting and hello, with TLS where it comes first.
+    /// Connection, TLS, greeting and hello, where TLS comes first.
+    Opening,
+    /// Greeting and hello, where it does not.
     Greeting,
     StartTls,
     Login,
@@ -88,22 +94,38 @@ impl Email {
 
     fn login(&self) -> Result<Option<(String, String)>, SendError> {
         let Some((user, password)) = &self.smtp.login else { return Ok(None) };
-        let reveal =
-            |secret: &Secret| secret.reveal(&self.surroundings.trust).map_err(|fault| SendError::channel(&fault));
+        // What follows a colon behind a file's name such as `password` would be masked as if it were one.
+        let reveal = |secret: &Secret| {
+            let revealed = secret.reveal(&self.surroundings.trust);
+            revealed.map_err(|fault| SendError::channel(&fault.replacen(": ", " - ", 1)))
+        };
         Ok(Some((reveal(user)?, reveal(password)?)))
     }
 
     fn tls(&self) -> Result<TlsParameters, SendError> {
         let mut builder = TlsParameters::builder(self.smtp.host.clone());
         if let Some(path) = &self.surroundings.ca_file {
-            let fault = |fault: String| SendError::channel(&format!("{}: {fault}", path.display()));
-            let pem = secure_file::read(path, &self.surroundings.trust).map_err(|reason| fault(reason.to_string()))?;
-            let certificate = Certificate::from_pem(pem.as_bytes());
-            let certificate = certificate.map_err(|_| fault("it holds no certificate in PEM form".into()))?;
-            builder = builder.add_root_certificate(certificate);
+            let certificates = certificates(path, &self.surroundings.trust);
+            for certificate in
+                certificates.map_err(|fault| SendError::channel(&format!("{}: {fault}", path.display())))?
+            {
+                builder = builder.add_root_certificate(certificate);
+            }
         }
         builder.build().map_err(|fault| SendError::channel(&format!("TLS cannot be prepared: {}", causes(&fault))))
     }
+}
+
+/// The certificates of a file, at least one.
+fn certificates(path: &Path, trust: &Trust) -> Result<Vec<Certificate>, String> {
+    let pem = secure_file::read(path, trust).map_err(|fault| fault.to_string())?;
+    let read: Result<Vec<Certificate>, String> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .map(|found| {
+            Certificate::from_der(found.map_err(|fault| fault.to_string())?.to_vec()).map_err(|fault| causes(&fault))
+        })
+        .collect();
+    let read = read.map_err(|fault| format!("it is not in PEM form: {fault}"))?;
+    if read.is_empty() { Err("it holds no certificate in PEM form".into()) } else { Ok(read) }
 }
 
 /// One attempt to send one message.
@@ -118,24 +140,40 @@ impl Session<'_> {
     async fn open(&self) -> Result<AsyncSmtpConnection, SendError> {
         let Email { smtp, greeting_limit, .. } = self.email;
         let own_name = own_name();
-        let tls = match smtp.security {
-            SmtpSecurity::None => None,
-            SmtpSecurity::StartTls | SmtpSecurity::Tls => Some(self.email.tls()?),
-        };
-        let at_once = tls.clone().filter(|_| smtp.security == SmtpSecurity::Tls);
-        let address = (smtp.host.as_str(), smtp.port);
-        let opening = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_LIMIT), &own_name, at_once, None);
-        let Ok(opened) = tokio::time::timeout(*greeting_limit, opening).await else { return Err(self.silent()) };
-        let mut connection = opened.map_err(|fault| self.fault(Stage::Greeting, &fault))?;
-        if let Some(tls) = tls.filter(|_| smtp.security == SmtpSecurity::StartTls) {
-            if !connection.can_starttls() {
-                return Err(self.channel(
-                    "offers no STARTTLS, and nothing was sent; set SMTP_SECURITY=tls if the port begins with TLS",
-                ));
+        let opening = async {
+            match smtp.security {
+                SmtpSecurity::Tls => self.under_tls(&own_name).await,
+                SmtpSecurity::StartTls | SmtpSecurity::None => self.in_the_clear(&own_name).await,
             }
+        };
+        let opened = tokio::time::timeout(*greeting_limit, opening).await;
+        let mut connection = opened.unwrap_or_else(|_| Err(self.silent()))?;
+        if smtp.security == SmtpSecurity::StartTls {
+            if !connection.can_starttls() {
+                let advice = "set SMTP_SECURITY=tls if the port begins with TLS";
+                return Err(self.channel(&format!("offers no STARTTLS, and nothing was sent; {advice}")));
+            }
+            let tls = self.email.tls()?;
             connection.starttls(tls, &own_name).await.map_err(|fault| self.fault(Stage::StartTls, &fault))?;
         }
         Ok(connection)
+    }
+
+    /// Whatever speaks here has proven by its certificate that it is the server.
+    async fn under_tls(&self, own_name: &ClientId) -> Result<AsyncSmtpConnection, SendError> {
+        let Smtp { host, port, .. } = &self.email.smtp;
+        let tls = Some(self.email.tls()?);
+        let opened =
+            AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), Some(CONNECT_LIMIT), own_name, tls, None).await;
+        opened.map_err(|fault| self.fault(Stage::Opening, &fault))
+    }
+
+    async fn in_the_clear(&self, own_name: &ClientId) -> Result<AsyncSmtpConnection, SendError> {
+        let Smtp { host, port, .. } = &self.email.smtp;
+        let stream = Guarded::connect(host, *port, CONNECT_LIMIT).await;
+        let stream = stream.map_err(|fault| self.channel(&format!("cannot be reached: {fault}")))?;
+        let opened = AsyncSmtpConnection::connect_with_transport(Box::new(stream), own_name).await;
+        opened.map_err(|fault| self.fault(Stage::Greeting, &fault))
     }
 
     async fn log_in(&self, connection: &mut AsyncSmtpConnection, login: Credentials) -> Result<(), SendError> {
@@ -266,7 +304,7 @@ fn blame(stage: Stage, code: u16) -> Blame {
 
 fn refused_what(stage: Stage) -> &'static str {
     match stage {
-        Stage::Greeting => "refused the session",
+        Stage::Opening | Stage::Greeting => "refused the session",
         Stage::StartTls => "refused to begin TLS",
         Stage::Login => "refused the login",
         Stage::Sender => "refused the sender",
@@ -278,7 +316,7 @@ fn refused_what(stage: Stage) -> &'static str {
 /// What to correct, where the code tells.
 fn advice(stage: Stage, code: u16) -> &'static str {
     match (stage, code) {
-        (_, ..500) | (Stage::Greeting | Stage::Recipient, _) => "",
+        (_, ..500) | (Stage::Opening | Stage::Greeting | Stage::Recipient, _) => "",
         (Stage::Login, _) => "; correct SMTP_USER and SMTP_PASS",
         (_, 530) => "; set SMTP_USER and SMTP_PASS, or SMTP_SECURITY",
         (Stage::Sender, 550 | 551 | 553 | 554) => "; correct the sender in the settings",
@@ -293,10 +331,13 @@ fn broken(stage: Stage, fault: &Error) -> String {
     }
     let causes = causes(fault);
     if fault.is_response() {
-        return format!("ended the session or speaks no SMTP while it was {}: {causes}", asked_for(stage));
+        return match stage {
+            Stage::Content => format!("ended the session before it said whether it takes the message: {causes}"),
+            _ => format!("ended the session or speaks no SMTP while it was {}: {causes}", asked_for(stage)),
+        };
     }
     match stage {
-        Stage::Greeting => format!("cannot be reached: {causes}"),
+        Stage::Opening => format!("cannot be reached: {causes}"),
         Stage::Content => format!("broke the connection before it said whether it takes the message: {causes}"),
         _ => format!("broke the connection while it was {}: {causes}", asked_for(stage)),
     }
@@ -304,7 +345,7 @@ fn broken(stage: Stage, fault: &Error) -> String {
 
 fn asked_for(stage: Stage) -> &'static str {
     match stage {
-        Stage::Greeting => "greeted",
+        Stage::Opening | Stage::Greeting => "greeted",
         Stage::StartTls => "asked for TLS",
         Stage::Login => "told the login",
         Stage::Sender => "told the sender",
@@ -354,7 +395,7 @@ fn tls_text(fault: &rustls::Error) -> String {
             "shows a certificate that has expired, and nothing was sent; have it renewed, or set this clock".into()
         }
         rustls::Error::InvalidMessage(_) => {
-            "does not begin with TLS, and nothing was sent; set SMTP_SECURITY=starttls if the port is 587 or 25".into()
+            "does not speak TLS, and nothing was sent; set SMTP_SECURITY=starttls if the port is 587 or 25".into()
         }
         other => format!("and this machine do not agree on TLS, and nothing was sent: {other}"),
     }

@@ -63,12 +63,17 @@ impl Sendmail {
             tokio::pin!(running);
             // Both at once, since a program that nobody listens to may stop; but its end is what counts.
             let ended = tokio::select! {
-                ended = &mut running => ended,
-                () = &mut listening => running.await,
+                ended = &mut running => {
+                    group.release();
+                    let _ = tokio::time::timeout(LAST_WORDS_LIMIT, listening).await;
+                    ended
+                }
+                () = &mut listening => {
+                    let ended = running.await;
+                    group.release();
+                    ended
+                }
             };
-            // What it has left behind, such as a queue runner, is its own business.
-            group.release();
-            let _ = tokio::time::timeout(LAST_WORDS_LIMIT, listening).await;
             ended.map_err(|fault| SendError::channel(&format!("{program}: {fault}")))?
         };
         let said = Veil::over(&letter).draw(&String::from_utf8_lossy(&said));
@@ -107,7 +112,7 @@ impl Sendmail {
             69 => "has no mail service",
             71..=74 => "met a fault of this machine",
             75 => "could not take it for now",
-            77 => "may not send mail as this user",
+            77 => "may not send mail for whoever runs ibga",
             78 => "is not configured",
             _ => "failed",
         };
@@ -133,7 +138,8 @@ async fn listen(errors: Option<ChildStderr>, said: &mut Vec<u8>) {
     }
 }
 
-/// The program and its children. They are killed unless they are released.
+/// The program and its children. They are killed unless they are released: what a program leaves behind when it ends, such as a
+/// queue runner, is its own business.
 struct Group(Option<Pid>);
 
 impl Group {

@@ -176,7 +176,7 @@ fn a_hostile_alert_stays_text_of_one_line_each() {
     assert!(subject.starts_with("AGENT PRE-FLIGHT FAILED - x Bcc: all@example.org [31m </td>"), "{subject}");
     assert!(subject.chars().all(is_seen) && subject.chars().count() <= 200, "{subject}");
     assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
-    assert!(!html.contains("<b>") && html.contains("<code>x Bcc"), "{html}");
+    assert!(!html.contains("<b>") && html.contains("\">x Bcc"), "{html}");
     assert!(html.contains("{{ 7*7 }}") && html.contains("and 28 more"), "{html}");
     for text in [&text, &html, &brief] {
         assert!(text.chars().all(|c| is_seen(c) || c == '\n'), "{text:?}");
@@ -193,7 +193,7 @@ fn code_is_marked_only_where_backticks_come_in_pairs() {
     for (text, html) in
         [("`a` < `b`", "<code>a</code> &lt; <code>b</code>"), ("one ` alone & so", "one ` alone &amp; so"), ("", "")]
     {
-        assert_eq!(code(text).to_string(), html);
+        assert_eq!(code(text).to_string().replace(&format!(" style=\"{CODE_STYLE}\""), ""), html);
     }
 }
 
