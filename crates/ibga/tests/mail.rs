@@ -401,7 +401,7 @@ fn real_aiosmtpd_stalls_at_each_stage() {
     // The message is there, but nobody can know: it is sent again, under the same id.
     let server = Server::start(&json!({"stall": "CONTENT"}));
     let email = server.email(SmtpSecurity::None, None, Surroundings::default());
-    assert_eq!(send(&email, &message(), Duration::from_secs(2)), None);
+    assert_eq!(send(&email, &message(), Duration::from_secs(4)), None);
     assert_eq!(server.taken().len(), 1);
 }
 
@@ -430,6 +430,18 @@ fn real_aiosmtpd_drops_the_connection() {
         assert!(told == text || told.contains("broke the connection"), "{stage}: {told}");
         assert_eq!(taken.len(), count, "{stage}");
     }
+}
+
+/// A line without an end is not kept in memory until the caller's limit.
+#[test]
+fn real_aiosmtpd_answers_without_end() {
+    let watch = Stopwatch::start();
+    let (result, taken) = plainly(&json!({"flood": true}), None);
+    let fault = result.expect_err("too much");
+    assert_eq!(fault.blame, Blame::Channel);
+    assert!(fault.text.ends_with(" broke the connection while it was greeted: it says more than 256 KiB"), "{fault}");
+    assert!(watch.elapsed() < SEND_LIMIT);
+    assert_eq!(taken, [Value::Null; 0]);
 }
 
 fn with_certificates(mut orders: Value, certificates: &Certificates) -> Value {
@@ -474,6 +486,18 @@ fn real_aiosmtpd_without_the_tls_or_the_login_that_is_wanted() {
         assert!(fault.text.starts_with(&format!("localhost:{} {text}", server.port)), "{orders}: {fault}");
         assert_eq!(server.taken(), [Value::Null; 0], "{orders}");
     }
+}
+
+/// What comes in the clear behind the answer to STARTTLS is of anybody on the way, and must not pass for an answer under TLS.
+#[test]
+fn real_aiosmtpd_with_answers_injected_before_tls() {
+    let desk = Desk::new();
+    let certificates = Certificates::new(&desk, "mail");
+    let server = Server::start(&with_certificates(json!({"tls": "injected"}), &certificates));
+    let fault = refused(&server.email(SmtpSecurity::StartTls, None, believing(&certificates)));
+    assert_eq!(fault.blame, Blame::Channel);
+    assert!(fault.text.contains("does not speak TLS, and nothing was sent"), "{fault}");
+    assert_eq!(server.taken(), [Value::Null; 0]);
 }
 
 #[test]
@@ -622,8 +646,10 @@ fn a_program_may_ignore_the_mail_talk_without_end_or_leave_a_child_behind() {
     assert!(fault.text.contains("(75): no mail today no mail today") && fault.text.chars().count() <= 301, "{fault}");
     // A child that holds the pipe must not hold us up.
     let watch = Stopwatch::start();
-    sent(&through(program(&desk, "sleep 30 & echo $! >child")));
+    sent(&through(program(&desk, &format!("sleep 30 & echo $! >{}/child", desk.folder.display()))));
     assert!(watch.elapsed() < Duration::from_secs(10));
+    let child = text_of(&desk.path("child"));
+    assert!(Command::new("kill").arg(child.trim()).status().expect("kill").success(), "it was let live");
 }
 
 /// When the time is over, the program ends, and so do its children.

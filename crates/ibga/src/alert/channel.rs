@@ -21,6 +21,7 @@ mod veil;
 mod webhook;
 
 pub mod email;
+mod guarded;
 mod mail;
 pub mod sendmail;
 

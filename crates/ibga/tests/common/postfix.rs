@@ -2,13 +2,11 @@
 //! root, since Postfix does.
 
 use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ibga_core::clock::Stopwatch;
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::certificates::Certificates;
 use super::common::{Desk, set_mode};
@@ -41,6 +39,8 @@ impl Postfix {
         for name in ["conf/sasl", "queue", "data", "box"] {
             std::fs::create_dir_all(folder.join(name)).expect("a folder");
         }
+        // Its programs run as users of their own, who have to get there.
+        set_mode(&desk.folder, 0o755);
         let owner = id_of("postfix");
         chown(folder.join("data"), Some(owner), None).expect("root");
         chown(folder.join("box"), Some(MAILBOX_OWNER), Some(MAILBOX_OWNER)).expect("root");
@@ -58,7 +58,7 @@ impl Postfix {
         chown(folder.join("users"), Some(owner), None).expect("root");
         let log = std::fs::File::create(folder.join("log")).expect("a file");
         let mut command = Command::new("postfix");
-        command.arg("-c").arg(folder.join("conf")).arg("start-fg").process_group(0);
+        command.arg("-c").arg(folder.join("conf")).arg("start-fg");
         command.stdin(Stdio::null()).stderr(log.try_clone().expect("a file")).stdout(log);
         let child = command.spawn().expect("postfix is installed (./test does it), and this is root");
         let mut server = Self { child, folder, starttls, tls };
@@ -114,9 +114,10 @@ impl Postfix {
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::TERM);
-        }
+        // The server has left the process that was started, and ends its own.
+        let mut command = Command::new("postfix");
+        command.arg("-c").arg(self.folder.join("conf")).arg("stop").stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = command.status();
         let _ = self.child.wait();
     }
 }

@@ -6,7 +6,8 @@ Its one argument is a JSON object:
   drop      the stage at which the connection is cut; at CONTENT the message has been taken before
   drip      seconds between two bytes of the answer to EHLO
   flood     whether a line without an end is the answer to EHLO
-  tls       "no", "offered", "broken" (anything but TLS follows the answer to STARTTLS) or "first"
+  tls       "no", "offered", "broken" (anything but TLS follows the answer to STARTTLS), "injected" (the same
+            packet already holds the answers to what is asked under TLS) or "first"
   auth      whether a login is offered, with or without TLS
   users     names and passwords that are let in
   cert, key files in PEM form
@@ -60,6 +61,15 @@ class Server(SMTP):
         OPEN.discard(self)
         super().connection_lost(error)
 
+    injected = b""
+
+    async def push(self, answer):
+        if self.injected:
+            self._writer.write(answer.encode("ascii") + b"\r\n" + self.injected)
+            self.injected = b""
+            return await self._writer.drain()
+        await super().push(answer)
+
     async def stall_or_drop(self, stage):
         if ORDERS.get("stall") == stage:
             await asyncio.Event().wait()
@@ -99,6 +109,9 @@ class Server(SMTP):
         if ORDERS.get("tls") == "broken":
             await self.push("220 go on")
             await self.push("this is no TLS")
+        elif ORDERS.get("tls") == "injected":
+            self.injected = b"250 localhost\r\n" * 3 + b"354 go on\r\n250 2.0.0 never taken\r\n"
+            await super().smtp_STARTTLS(argument)
         elif not await self.met("STARTTLS"):
             await super().smtp_STARTTLS(argument)
 
@@ -143,7 +156,7 @@ def server():
         "auth_require_tls": False,
         "authenticator": authenticate,
         "auth_exclude_mechanism": [] if ORDERS.get("auth") else ["LOGIN", "PLAIN"],
-        "tls_context": context if tls in ("offered", "broken") else None,
+        "tls_context": context if tls in ("offered", "broken", "injected") else None,
     }
     return (lambda: Server(Handler(), **options)), context if tls == "first" else None
 

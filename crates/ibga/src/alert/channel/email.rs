@@ -18,6 +18,7 @@ use lettre::transport::smtp::response::Response;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::guarded::Guarded;
 use super::mail::{self, Letter, Veil};
 use super::{Blame, Channel, ChannelName, Receipt, SendError, Sending, Surroundings};
 use crate::alert::message::Message;
@@ -44,7 +45,9 @@ pub struct Email {
 /// How far a session had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Connection, greeting and hello, with TLS where it comes first.
+    /// Connection, TLS, greeting and hello, where TLS comes first.
+    Opening,
+    /// Greeting and hello, where it does not.
     Greeting,
     StartTls,
     Login,
@@ -91,8 +94,11 @@ impl Email {
 
     fn login(&self) -> Result<Option<(String, String)>, SendError> {
         let Some((user, password)) = &self.smtp.login else { return Ok(None) };
-        let reveal =
-            |secret: &Secret| secret.reveal(&self.surroundings.trust).map_err(|fault| SendError::channel(&fault));
+        // What follows a colon behind a file's name such as `password` would be masked as if it were one.
+        let reveal = |secret: &Secret| {
+            let revealed = secret.reveal(&self.surroundings.trust);
+            revealed.map_err(|fault| SendError::channel(&fault.replacen(": ", " - ", 1)))
+        };
         Ok(Some((reveal(user)?, reveal(password)?)))
     }
 
@@ -134,24 +140,40 @@ impl Session<'_> {
     async fn open(&self) -> Result<AsyncSmtpConnection, SendError> {
         let Email { smtp, greeting_limit, .. } = self.email;
         let own_name = own_name();
-        let tls = match smtp.security {
-            SmtpSecurity::None => None,
-            SmtpSecurity::StartTls | SmtpSecurity::Tls => Some(self.email.tls()?),
-        };
-        let at_once = tls.clone().filter(|_| smtp.security == SmtpSecurity::Tls);
-        let address = (smtp.host.as_str(), smtp.port);
-        let opening = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_LIMIT), &own_name, at_once, None);
-        let Ok(opened) = tokio::time::timeout(*greeting_limit, opening).await else { return Err(self.silent()) };
-        let mut connection = opened.map_err(|fault| self.fault(Stage::Greeting, &fault))?;
-        if let Some(tls) = tls.filter(|_| smtp.security == SmtpSecurity::StartTls) {
-            if !connection.can_starttls() {
-                return Err(self.channel(
-                    "offers no STARTTLS, and nothing was sent; set SMTP_SECURITY=tls if the port begins with TLS",
-                ));
+        let opening = async {
+            match smtp.security {
+                SmtpSecurity::Tls => self.under_tls(&own_name).await,
+                SmtpSecurity::StartTls | SmtpSecurity::None => self.in_the_clear(&own_name).await,
             }
+        };
+        let opened = tokio::time::timeout(*greeting_limit, opening).await;
+        let mut connection = opened.unwrap_or_else(|_| Err(self.silent()))?;
+        if smtp.security == SmtpSecurity::StartTls {
+            if !connection.can_starttls() {
+                let advice = "set SMTP_SECURITY=tls if the port begins with TLS";
+                return Err(self.channel(&format!("offers no STARTTLS, and nothing was sent; {advice}")));
+            }
+            let tls = self.email.tls()?;
             connection.starttls(tls, &own_name).await.map_err(|fault| self.fault(Stage::StartTls, &fault))?;
         }
         Ok(connection)
+    }
+
+    /// Whatever speaks here has proven by its certificate that it is the server.
+    async fn under_tls(&self, own_name: &ClientId) -> Result<AsyncSmtpConnection, SendError> {
+        let Smtp { host, port, .. } = &self.email.smtp;
+        let tls = Some(self.email.tls()?);
+        let opened =
+            AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), Some(CONNECT_LIMIT), own_name, tls, None).await;
+        opened.map_err(|fault| self.fault(Stage::Opening, &fault))
+    }
+
+    async fn in_the_clear(&self, own_name: &ClientId) -> Result<AsyncSmtpConnection, SendError> {
+        let Smtp { host, port, .. } = &self.email.smtp;
+        let stream = Guarded::connect(host, *port, CONNECT_LIMIT).await;
+        let stream = stream.map_err(|fault| self.channel(&format!("cannot be reached: {fault}")))?;
+        let opened = AsyncSmtpConnection::connect_with_transport(Box::new(stream), own_name).await;
+        opened.map_err(|fault| self.fault(Stage::Greeting, &fault))
     }
 
     async fn log_in(&self, connection: &mut AsyncSmtpConnection, login: Credentials) -> Result<(), SendError> {
@@ -282,7 +304,7 @@ fn blame(stage: Stage, code: u16) -> Blame {
 
 fn refused_what(stage: Stage) -> &'static str {
     match stage {
-        Stage::Greeting => "refused the session",
+        Stage::Opening | Stage::Greeting => "refused the session",
         Stage::StartTls => "refused to begin TLS",
         Stage::Login => "refused the login",
         Stage::Sender => "refused the sender",
@@ -294,7 +316,7 @@ fn refused_what(stage: Stage) -> &'static str {
 /// What to correct, where the code tells.
 fn advice(stage: Stage, code: u16) -> &'static str {
     match (stage, code) {
-        (_, ..500) | (Stage::Greeting | Stage::Recipient, _) => "",
+        (_, ..500) | (Stage::Opening | Stage::Greeting | Stage::Recipient, _) => "",
         (Stage::Login, _) => "; correct SMTP_USER and SMTP_PASS",
         (_, 530) => "; set SMTP_USER and SMTP_PASS, or SMTP_SECURITY",
         (Stage::Sender, 550 | 551 | 553 | 554) => "; correct the sender in the settings",
@@ -315,7 +337,7 @@ fn broken(stage: Stage, fault: &Error) -> String {
         };
     }
     match stage {
-        Stage::Greeting => format!("cannot be reached: {causes}"),
+        Stage::Opening => format!("cannot be reached: {causes}"),
         Stage::Content => format!("broke the connection before it said whether it takes the message: {causes}"),
         _ => format!("broke the connection while it was {}: {causes}", asked_for(stage)),
     }
@@ -323,7 +345,7 @@ fn broken(stage: Stage, fault: &Error) -> String {
 
 fn asked_for(stage: Stage) -> &'static str {
     match stage {
-        Stage::Greeting => "greeted",
+        Stage::Opening | Stage::Greeting => "greeted",
         Stage::StartTls => "asked for TLS",
         Stage::Login => "told the login",
         Stage::Sender => "told the sender",

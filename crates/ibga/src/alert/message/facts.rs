@@ -39,7 +39,7 @@ facts! {
     tone: &'static str, "`bad`, `good` or `neutral`";
     kind: &'static str, "why it is sent: `problem`, `recovery`, `reminder`, `escalation`, `flapping`, `settled`, `no_go` or `test`";
     about: Option<String>, "what it is about, in one or a few words: the cause, or the reasons of a no-go";
-    remark: Option<String>, "what the subject says last: `nobody has acknowledged it`, or `after 1 h 12 min`";
+    remark: Option<String>, "what the subject says last: `nobody has acknowledged it`, or `was down for 1 h 12 min`";
     story: String, "what happened, in a sentence or two";
     gateway: String, "the gateway's name";
     endpoint: String, "host and port of its API";
@@ -100,7 +100,7 @@ impl Facts {
             about: about(alert),
             remark: match alert.kind {
                 Kind::Escalation => Some("nobody has acknowledged it".into()),
-                Kind::Recovery => down.map(|down| format!("after {}", age_text(down))),
+                Kind::Recovery => down.map(|down| format!("was down for {}", age_text(down))),
                 _ => None,
             },
             story: story(alert, down),
@@ -224,8 +224,8 @@ fn story(alert: &Alert, down: Option<SignedDuration>) -> String {
             format!("The gateway {gateway} still is not ready, and nobody has acknowledged it. {seen}")
         }
         Kind::Recovery => {
-            let down = down.map(|down| format!(", after {}", age_text(down))).unwrap_or_default();
-            format!("The gateway {gateway} is ready again{down}.")
+            let down = down.map(|down| format!(" It was down for {}.", age_text(down))).unwrap_or_default();
+            format!("The gateway {gateway} is ready again.{down}")
         }
         Kind::Flapping => {
             let changed = changed(alert).unwrap_or_else(|| "changes often".into());
