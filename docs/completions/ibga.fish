@@ -32,6 +32,7 @@ complete -c ibga -n "__fish_ibga_needs_command" -f -a "run" -d 'Start an agent, 
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "alert" -d 'Try, show and push alerts; acknowledge a problem'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
@@ -249,6 +250,56 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from help" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from help" -f -a "systemd" -d 'Write the schedule as systemd units'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and not __fish_seen_subcommand_from test list flush ack help" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and not __fish_seen_subcommand_from test list flush ack help" -f -a "test" -d 'Send a test message and show what each server answers'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and not __fish_seen_subcommand_from test list flush ack help" -f -a "list" -d 'Show what was sent and what waits'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and not __fish_seen_subcommand_from test list flush ack help" -f -a "flush" -d 'Send what waits, now'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and not __fish_seen_subcommand_from test list flush ack help" -f -a "ack" -d 'Say that the problem is known: no reminders and no escalation until it changes'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and not __fish_seen_subcommand_from test list flush ack help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -l channel -d 'Channel to try (repeatable) [default: all that are set]' -r -f -a "email\t''
+sendmail\t''
+webhook\t''
+ntfy\t''
+telegram\t''
+slack\t''
+discord\t''
+pushover\t''
+alertmanager\t''
+command\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -l json -d 'Print JSON'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -l last -d 'How many alerts, the newest [default: 20]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -l json -d 'Print JSON'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from flush" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -l by -d 'Who knows of it [default: this user]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from ack" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "test" -d 'Send a test message and show what each server answers'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show what was sent and what waits'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "flush" -d 'Send what waits, now'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "ack" -d 'Say that the problem is known: no reminders and no escalation until it changes'
+complete -c ibga -n "__fish_ibga_using_subcommand alert; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l port -d 'Port to listen on; 0 takes a free one [default: 4002, or a free one for a command]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l host -d 'Address to listen on, of many gateways the first' -r
 complete -c ibga -n "__fish_ibga_using_subcommand simulate" -l gateways -d 'How many gateways: each at an address of its own, all at the same port' -r
@@ -357,20 +408,25 @@ complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s v -l verbose -d 'Sa
 complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand init" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "alert" -d 'Try, show and push alerts; acknowledge a problem'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "next" -d 'Show what will happen when, with IBKR\'s resets and the end of the weekly login between'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "systemd" -d 'Write the schedule as systemd units'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "test" -d 'Send a test message and show what each server answers'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "list" -d 'Show what was sent and what waits'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "flush" -d 'Send what waits, now'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from alert" -f -a "ack" -d 'Say that the problem is known: no reminders and no escalation until it changes'
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -f -a "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect"
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -f -a "bash zsh fish"

