@@ -89,6 +89,11 @@ impl Part {
     }
 }
 
+/// The built-in templates: the name of each file, and its text.
+pub fn built_in() -> [(&'static str, &'static str); 4] {
+    Part::ALL.map(|part| (part.file(), part.built_in()))
+}
+
 /// The templates of all parts.
 #[derive(Clone, Debug)]
 pub struct Templates {

@@ -3,6 +3,7 @@
 //!
 //! Called after the status file was written, and never keeps anybody from reading that.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use ibga_core::alert::{self, Alert, Audience, Hours, Memory, NoGo, Policy, Trading};
@@ -173,7 +174,12 @@ impl<'a> Post<'a> {
     pub fn deliver(&mut self, patience: Patience, limit: Duration) -> Vec<Attempt> {
         let gateway = self.settings.gateway.as_str();
         let (templates, zone) = (&self.templates, self.zone);
-        let render = |alert: &Alert| -> Message { templates.render(alert, clock::now(), zone).message };
+        let faults = RefCell::new(Vec::new());
+        let render = |alert: &Alert| -> Message {
+            let rendered = templates.render(alert, clock::now(), zone);
+            faults.borrow_mut().extend(rendered.faults);
+            rendered.message
+        };
         let sent = match &mut self.place {
             Place::Store(store) => block_on(outbox::deliver(store, gateway, &self.channels, &render, patience, limit)),
             Place::Aside(aside) => block_on(deliver_aside(aside, &self.channels, &render, limit)),
@@ -182,6 +188,10 @@ impl<'a> Post<'a> {
             self.warnings.push(format!("nothing can be sent: {fault}"));
             Round::default()
         });
+        let mut of_templates = faults.into_inner();
+        of_templates.sort();
+        of_templates.dedup();
+        self.warnings.extend(of_templates);
         self.warnings.extend(round.faults.iter().map(|fault| format!("the store of alerts: {fault}")));
         self.keep(&round.attempts);
         round.attempts
@@ -279,7 +289,7 @@ async fn deliver_aside(
     render: &outbox::Render<'_>,
     limit: Duration,
 ) -> Round {
-    let attempts = std::cell::RefCell::new(Vec::new());
+    let attempts = RefCell::new(Vec::new());
     let letters = &aside.letters;
     let drained = channels.iter().map(|channel| async {
         let name = channel.name();

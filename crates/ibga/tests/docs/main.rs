@@ -93,6 +93,11 @@ fn the_marks_on_the_calendar_page_are_those_of_the_tables() {
 }
 
 #[test]
+fn templates_of_alerts() {
+    compare("alert-templates.md", &pages::templates());
+}
+
+#[test]
 fn causes() {
     compare("causes.md", &pages::causes());
 }

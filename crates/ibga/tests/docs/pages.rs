@@ -35,6 +35,26 @@ pub(crate) fn settings() -> String {
     )
 }
 
+/// The templates of alerts, as they are built in, and what they may say.
+pub(crate) fn templates() -> String {
+    let mut page = format!(
+        "# Templates of alerts\n\n{}\
+         `alert_templates` names a directory. A file in it that is called as one of these takes its place. The language is \
+         [minijinja](https://docs.rs/minijinja)'s, which is that of Jinja2; values in `body.html` are escaped. A subject is one line \
+         of at most 200 characters, `brief.txt` has at most 500. `ibga alert test` tries them.\n\n\
+         | variable | what it holds; `none` where there is nothing |\n|---|---|\n",
+        made_by()
+    );
+    for (name, help) in ibga::alert::message::VARIABLES {
+        let _ = writeln!(page, "| `{name}` | {help} |");
+    }
+    for (name, text) in ibga::alert::message::built_in() {
+        let language = if name.ends_with("html") { "html" } else { "text" };
+        let _ = write!(page, "\n## {name}\n\n```{language}\n{}\n```\n", text.trim_end());
+    }
+    page
+}
+
 /// A table for each status, since what to do depends on where in the chain it broke.
 pub(crate) fn causes() -> String {
     let mut page = format!(
