@@ -126,7 +126,8 @@ pub struct Surroundings {
 impl Surroundings {
     /// The value of a secret.
     pub(super) fn reveal(&self, secret: &Secret) -> Result<String, SendError> {
-        secret.reveal(&self.trust).map_err(|fault| SendError::channel(&fault))
+        // What follows a colon behind a file's name such as `password` would be masked as if it were one.
+        secret.reveal(&self.trust).map_err(|fault| SendError::channel(&fault.replacen(": ", " - ", 1)))
     }
 }
 

@@ -360,7 +360,7 @@ async fn tls_with_an_authority_of_ones_own() {
 async fn tls_that_proves_nothing() {
     let (desk, authority, other) = (Desk::new(), Authority::of("127.0.0.1"), Authority::of("gateway.example"));
     let believing = |pem: &str| Surroundings { ca_file: Some(desk.write("ca.pem", pem)), ..Surroundings::default() };
-    let unknown = "shows a certificate of an unknown authority; give the authority's as ca_file";
+    let unknown = "shows a certificate of an unknown authority; give the authority's as alert_ca_file";
     for way in Way::ALL {
         let tried = |tls: &Arc<ServerConfig>, surroundings| {
             try_one(way, Some(Arc::clone(tls)), surroundings, accepts(way), Then::Closes, LONG)
@@ -382,7 +382,7 @@ async fn a_secret_that_cannot_be_read() {
     let desk = Desk::new();
     let absent = desk.path("absent");
     let secret = Secret::File(absent.clone());
-    let expected = SendError::channel(&format!("{}: No such file or directory (os error 2)", absent.display()));
+    let expected = SendError::channel(&format!("{} - No such file or directory (os error 2)", absent.display()));
     for settings in [
         ChannelSettings::Webhook { url: secret.clone(), secret: None },
         ChannelSettings::Webhook { url: Secret::Text("http://127.0.0.1:1".into()), secret: Some(secret.clone()) },
@@ -459,7 +459,7 @@ async fn a_ca_file_that_is_not_to_be_believed() {
             let error = outcome.expect_err("the file is no good");
             assert_eq!(
                 (error.blame, error.text),
-                (Blame::Channel, SendError::channel(&format!("ca_file {}: {fault}", file.display())).text)
+                (Blame::Channel, SendError::channel(&format!("alert_ca_file {}: {fault}", file.display())).text)
             );
         }
     }

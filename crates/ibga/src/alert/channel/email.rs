@@ -3,11 +3,9 @@
 
 use std::error::Error as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::clock;
-use ibga_core::secure_file::{self, Trust};
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -15,14 +13,12 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::guarded::Guarded;
 use super::mail::{self, Letter, Veil};
 use super::{Blame, Channel, ChannelName, Receipt, SendError, Sending, Surroundings};
 use crate::alert::message::Message;
-use crate::settings::{Secret, Smtp, SmtpSecurity};
+use crate::settings::{Smtp, SmtpSecurity};
 
 /// How long one address of the server may take to accept a connection, so that a second one still gets its turn.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -94,38 +90,19 @@ impl Email {
 
     fn login(&self) -> Result<Option<(String, String)>, SendError> {
         let Some((user, password)) = &self.smtp.login else { return Ok(None) };
-        // What follows a colon behind a file's name such as `password` would be masked as if it were one.
-        let reveal = |secret: &Secret| {
-            let revealed = secret.reveal(&self.surroundings.trust);
-            revealed.map_err(|fault| SendError::channel(&fault.replacen(": ", " - ", 1)))
-        };
-        Ok(Some((reveal(user)?, reveal(password)?)))
+        Ok(Some((self.surroundings.reveal(user)?, self.surroundings.reveal(password)?)))
     }
 
     fn tls(&self) -> Result<TlsParameters, SendError> {
         let mut builder = TlsParameters::builder(self.smtp.host.clone());
-        if let Some(path) = &self.surroundings.ca_file {
-            let certificates = certificates(path, &self.surroundings.trust);
-            for certificate in
-                certificates.map_err(|fault| SendError::channel(&format!("{}: {fault}", path.display())))?
-            {
-                builder = builder.add_root_certificate(certificate);
-            }
+        for authority in self.surroundings.authorities()? {
+            let certificate = Certificate::from_der(authority.to_vec());
+            let certificate =
+                certificate.map_err(|fault| SendError::channel(&format!("alert_ca_file: {}", causes(&fault))))?;
+            builder = builder.add_root_certificate(certificate);
         }
         builder.build().map_err(|fault| SendError::channel(&format!("TLS cannot be prepared: {}", causes(&fault))))
     }
-}
-
-/// The certificates of a file, at least one.
-fn certificates(path: &Path, trust: &Trust) -> Result<Vec<Certificate>, String> {
-    let pem = secure_file::read(path, trust).map_err(|fault| fault.to_string())?;
-    let read: Result<Vec<Certificate>, String> = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .map(|found| {
-            Certificate::from_der(found.map_err(|fault| fault.to_string())?.to_vec()).map_err(|fault| causes(&fault))
-        })
-        .collect();
-    let read = read.map_err(|fault| format!("it is not in PEM form: {fault}"))?;
-    if read.is_empty() { Err("it holds no certificate in PEM form".into()) } else { Ok(read) }
 }
 
 /// One attempt to send one message.
@@ -386,7 +363,7 @@ fn tls_text(fault: &rustls::Error) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
     match fault {
         rustls::Error::InvalidCertificate(UnknownIssuer) => {
-            "shows a certificate of an unknown authority, and nothing was sent; name the authority's file as ca_file if it is yours".into()
+            "shows a certificate of an unknown authority, and nothing was sent; name the authority's file as alert_ca_file if it is yours".into()
         }
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             "shows a certificate of another name, and nothing was sent; correct SMTP_HOST".into()

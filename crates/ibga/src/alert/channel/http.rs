@@ -245,7 +245,7 @@ fn tls(url: &Url, surroundings: &Surroundings) -> Result<ClientConfig, SendError
     if url.scheme() == "https" {
         authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         for certificate in surroundings.authorities()? {
-            authorities.add(certificate).map_err(|fault| SendError::channel(&format!("ca_file: {fault}")))?;
+            authorities.add(certificate).map_err(|fault| SendError::channel(&format!("alert_ca_file: {fault}")))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -261,7 +261,7 @@ impl Surroundings {
     /// The file is not there, not to be believed, or holds no certificate.
     pub(crate) fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, SendError> {
         let Some(path) = &self.ca_file else { return Ok(Vec::new()) };
-        let fail = |fault: &str| SendError::channel(&format!("ca_file {}: {fault}", path.display()));
+        let fail = |fault: &str| SendError::channel(&format!("alert_ca_file {}: {fault}", path.display()));
         // Followed, since such files are often mounted as links; what they lead to has to be believed all the same.
         let file = path.canonicalize().map_err(|fault| fail(&fault.to_string()))?;
         let text = ibga_core::secure_file::read(&file, &self.trust).map_err(|fault| fail(&fault.to_string()))?;
@@ -283,7 +283,9 @@ fn unreachable(server: &str, fault: &reqwest::Error) -> String {
         _ => false,
     });
     match (unknown_issuer, fault.is_timeout(), fault.is_connect()) {
-        (true, ..) => format!("{server} shows a certificate of an unknown authority; give the authority's as ca_file"),
+        (true, ..) => {
+            format!("{server} shows a certificate of an unknown authority; give the authority's as alert_ca_file")
+        }
         (_, true, _) => format!("{server} opened no connection within {} s", CONNECT_LIMIT.as_secs()),
         (.., true) => format!("cannot connect to {server}: {}", deepest(fault)),
         _ => format!("{server} gave no answer: {}", deepest(fault)),
