@@ -274,6 +274,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
+    use crate::gate::Rule;
     use crate::reset_windows::published;
 
     static RESETS: LazyLock<Vec<DailyReset>> = LazyLock::new(published);
@@ -287,6 +288,22 @@ mod tests {
             now: now.parse().expect("an instant"),
             zone,
             resets: RESETS.as_slice(),
+        }
+    }
+
+    /// Alerts are masked as a whole; the words that say what to do have to come through.
+    #[test]
+    fn masking_takes_nothing_out_of_a_remedy() {
+        for cause in Cause::ALL {
+            let zone = Box::leak(Box::new(TimeZone::UTC));
+            let circumstances = at(4000, Some("ibga"), "2026-11-25T01:20:00Z", zone);
+            let text = remedy(*cause, &circumstances).unwrap_or_default();
+            assert_eq!(crate::log_hints::masked(&text), text);
+        }
+        for rule in [Rule::StatusFile, Rule::Secure, Rule::Readable, Rule::Gateway, Rule::NotFromFuture, Rule::Account]
+        {
+            let text = rule.remedy().unwrap_or_default();
+            assert_eq!(crate::log_hints::masked(text), text);
         }
     }
 

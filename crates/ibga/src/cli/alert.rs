@@ -293,8 +293,11 @@ impl Page<'_> {
         }
         for one in listed {
             let (alert, at) = (&one.alert, self.time(one.alert.at));
-            let cause = alert.cause.map(|cause| format!(", {cause}")).unwrap_or_default();
-            lines.push(format!("#{:<4} {at}  {} ({}{cause})", one.id, alert.subject, alert.kind.code()));
+            let reasons = alert.reasons.iter().map(|reason| printable(&reason.code));
+            let cause = alert.cause.filter(|_| alert.reasons.is_empty()).map(|cause| cause.code().to_owned());
+            let about: Vec<String> =
+                std::iter::once(alert.kind.code().to_owned()).chain(cause).chain(reasons).collect();
+            lines.push(format!("#{:<4} {at}  {} ({})", one.id, alert.subject, about.join(", ")));
             lines.extend(one.deliveries.iter().map(|delivery| self.delivery(delivery)));
         }
         lines.join("\n")

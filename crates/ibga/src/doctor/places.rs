@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use ibga_core::secure_file::{self, ReadError};
 use ibga_core::status_file;
+use jiff::Timestamp;
 use rustix::fs::Access;
 use rustix::process::geteuid;
 
-use super::{Finding, Subject};
+use super::{Finding, Outcome, Subject};
 use crate::check::trust;
 use crate::settings::Settings;
 use crate::shell;
+use crate::store::{Store, StoreError};
 
 /// As long as the longest status file, so that a disk that is almost full shows.
 const TRIAL_BYTES: usize = 64 * 1024;
@@ -117,15 +119,19 @@ fn is_private_tmp(path: &Path, mounts: &io::Result<String>) -> bool {
 
 // --- The state directory ----------------------------------------------------------------------------------------------
 
-/// Nothing is kept there yet, so that nothing found here has to be repaired today.
+/// Whatever is wrong here, a check does its work and people are told, so nothing is a fault.
 pub(super) fn state_directory(settings: &Settings) -> Finding {
     let subject = Subject::StateDirectory;
     let Some(path) = &settings.state_dir else {
-        let text = "there is none, since this user has no home (nothing is kept there yet)";
+        let text = "there is none, since this user has no home, so that nothing that could not be told is kept";
         return Finding::doubtful(subject, text, "set state_dir to a folder of this user's");
     };
     match fs::metadata(path) {
-        Ok(metadata) => judge_directory(path, &metadata, geteuid().as_raw(), write_beside(&path.join("trial"), 0o600)),
+        Ok(metadata) => {
+            let written = write_beside(&path.join("trial"), 0o600);
+            let found = judge_directory(path, &metadata, geteuid().as_raw(), written);
+            if found.outcome == Outcome::Good { judge_store(path, look_into_store(settings)) } else { found }
+        }
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => judge_absent(path, nearest_folder(path)),
         Err(fault) => Finding::doubtful(subject, format!("{}: {fault}", path.display()), own_directory(path)),
     }
@@ -152,6 +158,32 @@ fn judge_directory(path: &Path, metadata: &Metadata, user: u32, written: Result<
     match written {
         Ok(_) => Finding::good(subject, format!("{shown} can be written")),
         Err(fault) => Finding::doubtful(subject, fault, own_directory(path)),
+    }
+}
+
+/// How many messages wait in the store, and since when; none if there is no store.
+type InStore = Result<Option<(usize, Option<Timestamp>)>, StoreError>;
+
+fn look_into_store(settings: &Settings) -> InStore {
+    let store = Store::open_existing(settings.state_dir.as_deref())?;
+    store.map(|store| store.waiting(settings.gateway.as_str())).transpose()
+}
+
+fn judge_store(path: &Path, seen: InStore) -> Finding {
+    let (subject, shown) = (Subject::StateDirectory, path.display());
+    match seen {
+        Ok(None) => Finding::good(subject, format!("{shown} can be written")),
+        Ok(Some((0, _))) => Finding::good(subject, format!("{shown} can be written; no alert waits in the store")),
+        Ok(Some((count, since))) => Finding::doubtful(
+            subject,
+            format!("{count} alerts wait in the store, since {}", since.unwrap_or_default()),
+            "`ibga alert list` says why; `ibga alert flush` tries again",
+        ),
+        Err(fault) => Finding::doubtful(
+            subject,
+            format!("the store cannot be used, so alerts go out directly: {fault}"),
+            "repair what is named there; nothing is lost meanwhile",
+        ),
     }
 }
 
@@ -184,6 +216,23 @@ fn own_directory(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_store_is_said_to_be() {
+        let path = Path::new("/var/lib/ibga");
+        let since = "2026-11-25T00:48:00Z".parse().ok();
+        for (seen, expected) in [
+            (Ok(None), "/var/lib/ibga can be written"),
+            (Ok(Some((0, None))), "/var/lib/ibga can be written; no alert waits in the store"),
+            (Ok(Some((3, since))), "3 alerts wait in the store, since 2026-11-25T00:48:00Z"),
+            (
+                Err(StoreError::NoDirectory),
+                "the store cannot be used, so alerts go out directly: there is no state directory; set state_dir",
+            ),
+        ] {
+            assert_eq!(judge_store(path, seen).text, expected);
+        }
+    }
 
     #[test]
     fn what_a_place_is_found_to_be() {

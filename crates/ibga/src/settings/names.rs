@@ -371,7 +371,7 @@ pub(super) const STATE_DIR: Setting = Setting {
     name: "state_dir",
     environment: "IBGA_STATE_DIR",
     default: "$XDG_STATE_HOME/ibga",
-    help: "directory of the store, not used yet; without XDG_STATE_HOME ~/.local/state/ibga, for root /var/lib/ibga",
+    help: "directory of the store, which holds what people were told and what waits; without XDG_STATE_HOME ~/.local/state/ibga, for root /var/lib/ibga",
     scope: Scope::Global,
     check: |text| values::absolute_path(text).map(drop),
     ..ROW
