@@ -93,7 +93,7 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
             "correct user name or password of the gateway, then {restart}; do not retry blindly, IBKR locks the login after some failures"
         ),
         Cause::LoginLockedOut => "stop all automatic logins, wait for the time that the log names, log in once on IBKR Mobile, then start the gateway again".into(),
-        Cause::SessionElsewhere => format!("log out where else this user is logged in (TWS, IBKR Mobile, Client Portal), then {restart}"),
+        Cause::SessionElsewhere => format!("log out where else this login is in use (TWS, IBKR Mobile, Client Portal), then {restart}"),
         Cause::OrderIdMissing => format!("the session did not come up whole: {restart}"),
         Cause::PaperDisclaimer => {
             "open the gateway's screen (VNC) and accept the paper trading disclaimer; it comes back at each restart unless the container clicks it".into()
@@ -106,7 +106,7 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
         Cause::ApiUnresponsive => format!("it hangs: {restart}"),
         Cause::BrokerSilent | Cause::BrokerLinkDown => broker_lost(at, &restart),
         Cause::PortMoved => "put the new port into the settings, or set the old one again in the gateway's API settings".into(),
-        Cause::CompetingSession => "log out where else this user is logged in (TWS, IBKR Mobile, Client Portal); sessions of the same user take the data from each other".into(),
+        Cause::CompetingSession => "log out where else this login is in use (TWS, IBKR Mobile, Client Portal); sessions of the same user take the data from each other".into(),
         Cause::DataFarmDown => {
             let wait = "IBKR reconnects data farms by itself, mostly within minutes; check again";
             reset_hint(at).map_or_else(|| wait.into(), |hint| format!("{hint}; {wait}"))
@@ -197,7 +197,7 @@ fn broker_lost(at: &Circumstances<'_>, restart: &str) -> String {
     reasons.extend(reset_hint(at));
     reasons.add("IBKR reconnects by itself, mostly within minutes: check again");
     reasons.add("check this host's way to the internet");
-    reasons.add("log out where else this user is logged in");
+    reasons.add("log out where else this login is in use");
     reasons.add(format!("if it lasts for ten minutes: {restart}"));
     reasons.finish()
 }
