@@ -106,7 +106,7 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
         Cause::ApiUnresponsive => format!("it hangs: {restart}"),
         Cause::BrokerSilent | Cause::BrokerLinkDown => broker_lost(at, &restart),
         Cause::PortMoved => "put the new port into the settings, or set the old one again in the gateway's API settings".into(),
-        Cause::CompetingSession => "log out where else this login is in use (TWS, IBKR Mobile, Client Portal); sessions of the same user take the data from each other".into(),
+        Cause::CompetingSession => "log out where else this login is in use (TWS, IBKR Mobile, Client Portal); sessions of the same login take the data from each other".into(),
         Cause::DataFarmDown => {
             let wait = "IBKR reconnects data farms by itself, mostly within minutes; check again";
             reset_hint(at).map_or_else(|| wait.into(), |hint| format!("{hint}; {wait}"))
