@@ -184,7 +184,7 @@ enum Credential {
 /// Words that follow «user» or «password» in messages and are neither.
 const ORDINARY_WORDS: &[&str] = &[
     "and", "before", "by", "dialog", "expired", "expires", "field", "for", "has", "in", "must", "name", "not",
-    "notice", "of", "on", "or", "soon", "that", "to", "variants", "who", "will", "within",
+    "notice", "of", "on", "or", "soon", "that", "to", "variants", "who", "whose", "will", "within",
 ];
 
 /// The line with everything masked that looks like an account id, a user name or a password.
