@@ -88,6 +88,15 @@ impl Stage {
         self.inbox.keys().iter().map(|key| key.split('.').nth(1).expect("a kind").to_owned()).collect()
     }
 
+    /// Changes what the store remembers of the gateway.
+    fn change_memory(&self, change: impl FnOnce(&mut serde_json::Value)) {
+        let store = rusqlite::Connection::open(self.state_dir().join("ibga.sqlite")).expect("opens");
+        let memory: String = store.query_row("SELECT memory FROM gateway", [], |row| row.get(0)).expect("a memory");
+        let mut memory: serde_json::Value = serde_json::from_str(&memory).expect("JSON");
+        change(&mut memory);
+        store.execute("UPDATE gateway SET memory = ?1", [memory.to_string()]).expect("changed");
+    }
+
     /// `state` of each delivery by kind of alert, the oldest first.
     fn deliveries(&self) -> Vec<(String, String)> {
         let listed = self.run(&["alert", "list", "--json", "--last", "1000"]).json();
@@ -95,6 +104,10 @@ impl Stage {
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
         alerts.iter().map(|one| (text(&one["alert"]["kind"]), text(&one["deliveries"][0]["state"]))).collect()
     }
+}
+
+fn a_day_ago() -> serde_json::Value {
+    (ibga_core::clock::now() - jiff::SignedDuration::from_hours(24)).to_string().into()
 }
 
 #[test]
@@ -122,8 +135,7 @@ fn the_first_report_alerts_only_if_it_is_not_ready() {
 fn no_account_id_is_told() {
     let stage = Stage::new();
     stage.run(&["check", "--expect-account", "U7654321"]);
-    let accepted = stage.inbox.accepted();
-    let text = accepted[0].to_string();
+    let text = stage.inbox.alerts()[0].to_string();
     assert!(!text.contains("DU1234567") && !text.contains("U7654321"), "{text}");
     assert!(text.contains("wrong_account"), "{text}");
 }
@@ -359,14 +371,7 @@ fn real_faketime_a_clock_that_steps_loses_and_doubles_nothing() {
 fn a_reminder_comes_until_somebody_acknowledges() {
     let stage = Stage::new();
     stage.check(WrongMode);
-    // As if told a day ago.
-    let age = || {
-        let store = rusqlite::Connection::open(stage.state_dir().join("ibga.sqlite")).expect("opens");
-        let memory: String = store.query_row("SELECT memory FROM gateway", [], |row| row.get(0)).expect("a memory");
-        let mut memory: serde_json::Value = serde_json::from_str(&memory).expect("JSON");
-        memory["told"]["last_at"] = (ibga_core::clock::now() - jiff::SignedDuration::from_hours(24)).to_string().into();
-        store.execute("UPDATE gateway SET memory = ?1", [memory.to_string()]).expect("changed");
-    };
+    let age = || stage.change_memory(|memory| memory["told"]["last_at"] = a_day_ago());
     age();
     stage.check(WrongMode);
     stage.check(WrongMode);
@@ -381,6 +386,53 @@ fn a_reminder_comes_until_somebody_acknowledges() {
     assert_eq!(stage.kinds(), ["problem", "reminder", "recovery"]);
     let ran = stage.run(&["alert", "ack"]);
     assert_eq!((ran.code, ran.err.starts_with("there is nothing to acknowledge")), (Some(1), true), "{ran:?}");
+}
+
+#[test]
+fn what_nobody_acknowledges_is_told_to_the_second_audience_and_so_is_its_end() {
+    let stage = Stage::new();
+    let check = |verdict: Verdict| {
+        let mut command = stage.check_command(verdict);
+        command.env("IBGA_ALERT_COMMAND", "echo $IBGA_ALERT_KIND >>second");
+        command.env("IBGA_ESCALATE_TO", "command").env("IBGA_ESCALATE_AFTER", "20m");
+        assert_eq!(command.output().expect("the binary starts").status.code(), Some(i32::from(verdict != Ready)));
+        let told = std::fs::File::open(stage.desk.path("second")).and_then(std::io::read_to_string);
+        told.unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(check(WrongMode), [""; 0]);
+    stage.change_memory(|memory| memory["unanswered_since"] = a_day_ago());
+    assert_eq!(check(WrongMode), ["escalation"]);
+    assert_eq!(check(WrongMode), ["escalation"]);
+    assert_eq!(check(Ready), ["escalation", "recovery"]);
+    assert_eq!(stage.kinds(), ["problem", "recovery"]);
+}
+
+#[test]
+fn a_dead_mans_switch_hears_of_the_check_and_not_of_the_gateway() {
+    let stage = Stage::new();
+    let pings = |command: &mut Command| {
+        let before = stage.inbox.pings().len();
+        command.env("IBGA_PING_URL", stage.inbox.ping_url()).output().expect("the binary starts");
+        stage.inbox.pings().split_off(before)
+    };
+    let ping = |path: &str, body: &str| (path.to_owned(), body.to_owned());
+    assert_eq!(pings(&mut stage.check_command(Ready)), [ping("/start", ""), ping("", "ready")]);
+    assert_eq!(pings(&mut stage.check_command(WrongMode)), [ping("/start", ""), ping("", "error (wrong_mode)")]);
+    stage.inbox.set(Manner::Refuses);
+    let untold = "ready; people could not be told of it";
+    assert_eq!(pings(&mut stage.check_command(Ready)), [ping("/start", ""), ping("/fail", untold)]);
+    let mut unwritable = stage.check_command(Ready);
+    unwritable.env("IBGA_STATUS_FILE", "/nonexistent/status.json");
+    let unwritten = "ready; the status file could not be written";
+    assert_eq!(pings(&mut unwritable), [ping("/start", ""), ping("/fail", unwritten)]);
+    // One that is away is a warning, and no more.
+    let mut away = stage.check_command(Ready);
+    let ran = Ran::from(away.env("IBGA_PING_URL", "http://127.0.0.1:9/secret").output().expect("the binary starts"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.err.contains("warning: the dead man's switch was not reached: ") && !ran.err.contains("secret"),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A webhook's receiver that keeps what it accepts, and can be told to refuse, or to keep silent.
+//! A receiver of webhooks and pings that keeps what it accepts, and can be told to refuse webhooks, or to keep silent.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,8 @@ struct Shared {
 
 struct State {
     manner: Manner,
-    accepted: Vec<Value>,
+    /// Path and body of each.
+    accepted: Vec<(String, Vec<u8>)>,
 }
 
 impl Inbox {
@@ -51,25 +52,43 @@ impl Inbox {
         format!("http://{}/alerts", self.address)
     }
 
+    /// The URL of a dead man's switch that never refuses.
+    pub(crate) fn ping_url(&self) -> String {
+        format!("http://{}/ping", self.address)
+    }
+
     pub(crate) fn set(&self, manner: Manner) {
         self.shared.state.lock().expect("the state").manner = manner;
     }
 
-    /// The keys of what was accepted, in order.
+    /// The keys of the alerts that were accepted, in order.
     pub(crate) fn keys(&self) -> Vec<String> {
-        let state = self.shared.state.lock().expect("the state");
-        state.accepted.iter().map(|message| message["id"].as_str().expect("an id").to_owned()).collect()
+        self.alerts().iter().map(|alert| alert["id"].as_str().expect("an id").to_owned()).collect()
     }
 
-    /// The subjects of what was accepted, in order, with their causes.
+    /// Their subjects, in order.
     pub(crate) fn subjects(&self) -> Vec<String> {
-        let state = self.shared.state.lock().expect("the state");
-        let line = |message: &Value| message["data"]["subject"].as_str().expect("a subject").to_owned();
-        state.accepted.iter().map(line).collect()
+        let subject = |alert: &Value| alert["data"]["subject"].as_str().expect("a subject").to_owned();
+        self.alerts().iter().map(subject).collect()
     }
 
-    pub(crate) fn accepted(&self) -> Vec<Value> {
-        self.shared.state.lock().expect("the state").accepted.clone()
+    /// The alerts that were accepted, in order.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        self.at("/alerts").iter().map(|(_, body)| serde_json::from_slice(body).expect("JSON")).collect()
+    }
+
+    /// The pings: what follows the URL, without its query, and the body.
+    pub(crate) fn pings(&self) -> Vec<(String, String)> {
+        let text = |(path, body): (String, Vec<u8>)| {
+            let path = path.split('?').next().unwrap_or_default().replace("/ping", "");
+            (path, String::from_utf8(body).expect("UTF-8"))
+        };
+        self.at("/ping").into_iter().map(text).collect()
+    }
+
+    fn at(&self, path: &str) -> Vec<(String, Vec<u8>)> {
+        let state = self.shared.state.lock().expect("the state");
+        state.accepted.iter().filter(|(at, _)| at.starts_with(path)).cloned().collect()
     }
 }
 
@@ -77,11 +96,11 @@ impl Shared {
     fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
         // Several messages may come on one connection.
-        while let Some(body) = request(&mut reader) {
+        while let Some((path, body)) = request(&mut reader) {
             let mut state = self.state.lock().expect("the state");
-            let manner = state.manner;
+            let manner = if path.starts_with("/ping") { Manner::Accepts } else { state.manner };
             if manner == Manner::Accepts {
-                state.accepted.push(serde_json::from_slice(&body).expect("JSON"));
+                state.accepted.push((path, body));
             }
             drop(state);
             let answer = match manner {
@@ -101,9 +120,9 @@ impl Shared {
     }
 }
 
-/// The body of the next request; none at the end of the connection, also in the middle of one.
-fn request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
-    let mut length = 0;
+/// Path and body of the next request; none at the end of the connection, also in the middle of one.
+fn request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
+    let (mut length, mut path) = (0, None);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -113,11 +132,12 @@ fn request(reader: &mut impl BufRead) -> Option<Vec<u8>> {
         if line.is_empty() {
             break;
         }
+        path = path.or_else(|| line.split(' ').nth(1).map(str::to_owned));
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(body)
+    Some((path?, body))
 }
