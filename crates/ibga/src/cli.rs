@@ -19,7 +19,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 use ibga_core::clock;
 use ibga_core::secure_file::{self, ReadError, Trust};
 
@@ -91,9 +92,12 @@ Settings come from flags, the environment, .env and ibga.toml, in this order. `i
 Exit codes: 0 ready or go, 1 not ready or no-go, 2 wrong usage or configuration.
 Not affiliated with Interactive Brokers or with the ibga container project.";
 
+/// The widest lines of a help text.
+const WIDTH_MAX: usize = 100;
+
 /// May the trading agent trade now, and if not, what has to be done?
 #[derive(Debug, Parser)]
-#[command(name = "ibga", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "ibga", version, after_help = AFTER_HELP, max_term_width = WIDTH_MAX)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -289,20 +293,51 @@ pub fn definition() -> clap::Command {
     Cli::command()
 }
 
+/// Reads the arguments. What schedulers start every few minutes and agents wait for is read by its own definition alone: the texts
+/// of all commands together would be half of such a start.
+fn parse(arguments: &[OsString]) -> Result<Command, clap::Error> {
+    let name = arguments.get(1).and_then(|first| first.to_str());
+    match name {
+        Some("check") => parse_one(arguments, "check").map(Command::Check),
+        Some("preflight") => parse_one(arguments, "preflight").map(Command::Preflight),
+        Some("run") => parse_one(arguments, "run").map(Command::Run),
+        _ => parse_by(definition(), arguments, |matches| Cli::from_arg_matches(matches).map(|cli| cli.command)),
+    }
+}
+
+fn parse_one<A: Args>(arguments: &[OsString], name: &'static str) -> Result<A, clap::Error> {
+    let command = A::augment_args(clap::Command::new(name));
+    let definition = clap::Command::new("ibga").max_term_width(WIDTH_MAX).subcommand(command);
+    parse_by(definition, arguments, |matches| {
+        matches
+            .subcommand_matches(name)
+            .ok_or_else(|| clap::Error::new(ErrorKind::MissingSubcommand))
+            .and_then(A::from_arg_matches)
+    })
+}
+
+fn parse_by<T>(
+    mut definition: clap::Command,
+    arguments: &[OsString],
+    read: impl FnOnce(&ArgMatches) -> Result<T, clap::Error>,
+) -> Result<T, clap::Error> {
+    let parsed = definition.try_get_matches_from_mut(arguments).and_then(|matches| read(&matches));
+    // It is as large as its texts, and this process ends soon.
+    std::mem::forget(definition);
+    parsed
+}
+
 /// Runs the command that the arguments name and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut definition = definition();
-    let parsed = definition.try_get_matches_from_mut(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-    // It is as large as all help texts together, and this process ends soon.
-    std::mem::forget(definition);
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command = match parse(&arguments) {
+        Ok(command) => command,
         Err(fault) => {
             let _ = fault.print();
             return if fault.use_stderr() { Exit::Usage.into() } else { Exit::Yes.into() };
         }
     };
-    let exit = match cli.command {
+    let exit = match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
