@@ -452,3 +452,13 @@ fn the_store_is_this_users_alone() {
     assert_eq!(mode(stage.state_dir()), 0o700);
     assert_eq!(mode(stage.state_dir().join("ibga.sqlite")), 0o600);
 }
+
+#[test]
+fn a_problem_is_acknowledged_by_the_number_of_its_alert() {
+    let stage = Stage::new();
+    for verdict in [WrongMode, WrongMode] {
+        stage.check(verdict);
+    }
+    let ran = stage.run(&["alert", "ack", "1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
