@@ -3,6 +3,7 @@
 //!
 //! Called after the status file was written, and never keeps anybody from reading that.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use ibga_core::alert::{self, Alert, Audience, Hours, Memory, NoGo, Policy, Trading};
@@ -191,7 +192,9 @@ impl<'a> Post<'a> {
         let render = |alert: &Alert| -> Message { templates.render(alert, clock::now(), zone).message };
         let sent = match &mut self.place {
             Place::Store(store) => block_on(outbox::deliver(store, gateway, &self.channels, &render, patience, limit)),
-            Place::Aside(aside) => block_on(deliver_aside(aside, &self.channels, &render, limit)),
+            Place::Aside(aside) => {
+                block_on(deliver_aside(aside, &places(self.settings), &self.channels, &render, limit))
+            }
         };
         let round = sent.unwrap_or_else(|fault| {
             self.warnings.push(format!("nothing can be sent: {fault}"));
@@ -307,20 +310,25 @@ fn put_aside(
     aside
 }
 
-/// Every channel gets what it has not accepted yet, in order; after a failure the rest waits for the next process.
+/// Every channel gets what it has not accepted yet, in order; after a failure the rest waits for the next process. What was sent is
+/// noted at once, so that a process that is killed repeats one message at most.
 async fn deliver_aside(
     aside: &mut Aside,
+    places: &Places,
     channels: &[Box<dyn Channel>],
     render: &outbox::Render<'_>,
     limit: Duration,
 ) -> Round {
-    let attempts = std::cell::RefCell::new(Vec::new());
-    let letters = &aside.letters;
+    let letters = aside.letters.clone();
+    let (attempts, aside) = (RefCell::new(Vec::new()), RefCell::new(aside));
     let drained = channels.iter().map(|channel| async {
         let name = channel.name();
         for letter in letters.iter().filter(|letter| Letter::known(&letter.waiting).contains(&name)) {
             let result = outbox::send(channel.as_ref(), &render(&letter.alert)).await;
             let goes_on = result.as_ref().err().is_none_or(|fault| fault.blame == channel::Blame::Message);
+            if result.is_ok() {
+                note_sent(&mut aside.borrow_mut(), places, &letter.alert.key, name);
+            }
             attempts.borrow_mut().push(Attempt { channel: name, alert: letter.alert.clone(), result, unmarked: None });
             if !goes_on {
                 return;
@@ -329,14 +337,15 @@ async fn deliver_aside(
     });
     // What was not sent by then waits.
     let _ = tokio::time::timeout(limit, futures_util::future::join_all(drained)).await;
-    let attempts = attempts.into_inner();
-    for attempt in attempts.iter().filter(|attempt| attempt.result.is_ok()) {
-        let key = &attempt.alert.key;
-        if let Some(letter) = aside.letters.iter_mut().find(|letter| letter.alert.key == *key) {
-            letter.sent_on(attempt.channel);
-        }
+    Round { attempts: attempts.into_inner(), faults: Vec::new() }
+}
+
+fn note_sent(aside: &mut Aside, places: &Places, key: &str, channel: ChannelName) {
+    if let Some(letter) = aside.letters.iter_mut().find(|letter| letter.alert.key == key) {
+        letter.sent_on(channel);
     }
-    Round { attempts, faults: Vec::new() }
+    // The last write, at the end of the round, says what is wrong.
+    let _ = places.write(aside);
 }
 
 /// A message that was sent although the store could not be told so.
