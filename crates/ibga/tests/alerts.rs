@@ -471,21 +471,18 @@ fn a_no_go_says_that_the_store_cannot_be_used() {
 #[test]
 fn a_report_that_was_taken_over_is_told_to_those_that_its_writer_does_not_know() {
     let stage = Stage::new();
-    for verdict in [Ready, WrongMode] {
-        let children: Vec<Child> = (0..6)
-            .map(|number| {
-                let mut command = stage.check_command(verdict);
-                command.stdout(Stdio::null()).stderr(Stdio::null());
-                if number != 5 {
-                    command.env_remove("IBGA_WEBHOOK_URL");
-                }
-                command.spawn().expect("the binary starts")
-            })
-            .collect();
-        for mut child in children {
-            child.wait().expect("ends");
-        }
-    }
+    let slow = || {
+        let mut command = stage.check_command(WrongMode);
+        command.env("IBGA_SETTLE", "1s");
+        command
+    };
+    let mut first = slow();
+    first.env_remove("IBGA_WEBHOOK_URL").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut first = first.spawn().expect("the binary starts");
+    stage.gateway.wait_for_client();
+    let ran = Ran::from(slow().output().expect("the binary starts"));
+    assert!(ran.err.contains("another process was probing already"), "{ran:?}");
+    first.wait().expect("ends");
     assert_eq!(stage.kinds(), ["problem"]);
 }
 
