@@ -93,8 +93,11 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Checked<'a> {
         report.timestamp >= began && is_about(report, settings) && is_of(report, settings, waited_for)
     };
     if let Some(report) = previous.as_ref().filter(taken_over) {
-        let report = report.clone();
-        return Checked { report, transition: None, by: Observer::Another, write_fault: None, post: None };
+        let mut report = report.clone();
+        // Whoever wrote it may tell other people, or may have been killed since. Taking it in twice makes nothing new.
+        let mut post = Post::of_report(settings, zone, &report, previous.as_ref());
+        warn(&mut report, post.as_mut());
+        return Checked { report, transition: None, by: Observer::Another, write_fault: None, post };
     }
     let seen = match &lock {
         Ok(_) => observe_blocking(settings, previous.as_ref()),
@@ -104,13 +107,22 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Checked<'a> {
     let transition = transition(previous.as_ref(), &report);
     let mut write_fault = write(settings, &report, zone).err();
     // The gateway is still this process's, so that reports are taken in in their order.
-    let post = Post::of_report(settings, zone, &report, previous.as_ref());
-    let warnings = post.as_ref().map_or(&[][..], Post::warnings);
-    if let Some(more) = report.more.as_mut().filter(|_| !warnings.is_empty()) {
-        more.warnings.extend_from_slice(warnings);
-        write_fault = write(settings, &report, zone).err();
+    let mut post = Post::of_report(settings, zone, &report, previous.as_ref());
+    if warn(&mut report, post.as_mut()) {
+        let again = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode);
+        // The first file is as good but for the warnings, and alerts must not cost anybody the verdict.
+        write_fault = write_fault.and(again.err());
     }
     Checked { report, transition, by: Observer::Myself, write_fault, post }
+}
+
+/// Moves the warnings of the alerts into the report. Whether there are any.
+fn warn(report: &mut Report, post: Option<&mut Post<'_>>) -> bool {
+    let (Some(more), Some(post)) = (report.more.as_mut(), post) else { return false };
+    let warnings = post.take_warnings();
+    let is_news = !warnings.is_empty();
+    more.warnings.extend(warnings);
+    is_news
 }
 
 fn write(settings: &Settings, report: &Report, zone: &TimeZone) -> Result<(), WriteError> {

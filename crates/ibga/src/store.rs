@@ -8,13 +8,14 @@
 //! The lease runs by the machine's uptime, since the wall clock may step while a message is on its way. Instants that lie further
 //! in the future than any wait can reach were written before the clock was set back; they count as past.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ibga_core::alert::{Alert, Memory, NoGoTold};
+use ibga_core::clock::Stopwatch;
 use ibga_core::transition::State;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -25,7 +26,9 @@ use crate::alert::channel::{Blame, ChannelName, SEND_LIMIT, SendError};
 const FILE: &str = "ibga.sqlite";
 
 /// How long another process's write is waited for.
-const BUSY_LIMIT: Duration = Duration::from_secs(2);
+pub const BUSY_LIMIT: Duration = Duration::from_secs(2);
+/// How often the lock of the directory is asked for meanwhile.
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a channel belongs to the process that claimed it. Longer than one message may take.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -253,16 +256,24 @@ pub struct Remembered {
 pub struct Store {
     connection: Connection,
     directory: PathBuf,
+    /// How long other processes may be waited for, all waits together, and since when.
+    waits: (Stopwatch, Duration),
 }
 
 impl Store {
-    /// Opens the store, and makes it if there is none.
+    /// Opens the store, and makes it if there is none. Other processes are waited for as long as [`Store::limit_waits`] says, at
+    /// first without such a limit.
     pub fn open(directory: Option<&Path>) -> Result<Self, StoreError> {
+        Self::open_within(directory, Duration::MAX)
+    }
+
+    /// The same where somebody waits: from now on other processes are waited for only so long, all waits together.
+    pub fn open_within(directory: Option<&Path>, limit: Duration) -> Result<Self, StoreError> {
         let directory = directory.ok_or(StoreError::NoDirectory)?;
         let path = directory.join(FILE);
         make(directory, &path)?;
         let connection = Connection::open(&path).map_err(|fault| StoreError::Database { path: path.clone(), fault })?;
-        let mut store = Self { connection, directory: directory.to_owned() };
+        let mut store = Self { connection, directory: directory.to_owned(), waits: (Stopwatch::start(), limit) };
         store.prepare()?;
         Ok(store)
     }
@@ -270,9 +281,25 @@ impl Store {
     /// Opens the store to look at it; `None` if there is none.
     pub fn open_existing(directory: Option<&Path>) -> Result<Option<Self>, StoreError> {
         match directory {
-            Some(directory) if directory.join(FILE).exists() => Self::open(Some(directory)).map(Some),
-            _ => Ok(None),
+            Some(directory) => {
+                let path = directory.join(FILE);
+                // Where this user may not look, there may be one.
+                let there = path.try_exists().map_err(|fault| StoreError::File { path, fault })?;
+                if there { Self::open(Some(directory)).map(Some) } else { Ok(None) }
+            }
+            None => Ok(None),
         }
+    }
+
+    /// From now on other processes are waited for only so long, all waits together.
+    pub fn limit_waits(&mut self, limit: Duration) {
+        self.waits = (Stopwatch::start(), limit);
+    }
+
+    /// How long another process may be waited for now.
+    fn patience(&self) -> Duration {
+        let (watch, limit) = self.waits;
+        limit.saturating_sub(watch.elapsed()).min(BUSY_LIMIT)
     }
 
     fn path(&self) -> PathBuf {
@@ -292,7 +319,7 @@ impl Store {
     }
 
     fn configure(&self) -> rusqlite::Result<i64> {
-        self.connection.busy_timeout(BUSY_LIMIT)?;
+        self.connection.busy_timeout(self.patience())?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.connection.pragma_update(None, "foreign_keys", true)?;
         version_of(&self.connection)
@@ -301,7 +328,7 @@ impl Store {
     /// One process at a time: SQLite does not wait for another one that changes the journal's mode.
     fn lay_out(&mut self) -> Result<(), StoreError> {
         let file = |fault| StoreError::File { path: self.directory.clone(), fault };
-        let _lock = File::open(&self.directory).and_then(|lock| lock.lock().map(|()| lock)).map_err(file)?;
+        let _lock = lock_within(&self.directory, self.patience()).map_err(file)?;
         self.connection.pragma_update(None, "journal_mode", "WAL").map_err(|fault| self.fault(fault))?;
         self.write(|transaction| {
             if version_of(transaction)? == 0 {
@@ -315,7 +342,9 @@ impl Store {
     /// Runs one write. What it returns is on disk.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let path = self.path();
+        let patience = self.patience();
         let run = |connection: &mut Connection| {
+            connection.busy_timeout(patience)?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = work(&transaction)?;
             transaction.commit()?;
@@ -487,6 +516,16 @@ impl Store {
         Ok((usize::try_from(count).unwrap_or_default(), oldest.map(timestamp)))
     }
 
+    /// How many messages wait on one channel of a gateway.
+    pub fn waiting_on(&self, gateway: &str, channel: ChannelName) -> Result<usize, StoreError> {
+        let count = self.connection.query_row(
+            "SELECT count(*) FROM delivery WHERE gateway = ?1 AND channel = ?2 AND state = 'waiting'",
+            params![gateway, channel.as_str()],
+            |row| row.get::<_, i64>(0),
+        );
+        Ok(usize::try_from(count.map_err(|fault| self.fault(fault))?).unwrap_or_default())
+    }
+
     /// The newest alerts with what became of them, the newest last. `None` for those of all gateways.
     pub fn list(&self, gateway: Option<&str>, rows_max: usize) -> Result<Vec<Listed>, StoreError> {
         list(&self.connection, gateway, rows_max).map_err(|fault| self.fault(fault))
@@ -504,8 +543,8 @@ impl Store {
                 |row| row.get(0),
             )?;
             if is_settled && !waits {
-                // Without the mark the next check opens the store, nothing worse.
-                let _ = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&mark);
+                // Without the mark the next check opens the store, nothing worse. What is there already is not touched.
+                let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&mark);
             }
             Ok(())
         })
@@ -515,6 +554,11 @@ impl Store {
 /// Whether the store was left with nothing to tell of a gateway that is ready.
 pub fn is_settled(directory: &Path, gateway: &str) -> bool {
     settled_mark(directory, gateway).exists()
+}
+
+/// Takes the mark away where the store itself cannot be used, so that the next check looks again.
+pub fn unsettle(directory: &Path, gateway: &str) {
+    let _ = fs::remove_file(settled_mark(directory, gateway));
 }
 
 fn settled_mark(directory: &Path, gateway: &str) -> PathBuf {
@@ -530,6 +574,22 @@ fn make(directory: &Path, path: &Path) -> Result<(), StoreError> {
         Ok(_) => Ok(()),
         Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(fault) => Err(StoreError::File { path: path.to_owned(), fault }),
+    }
+}
+
+/// Locks the directory, or gives up, since whoever can open it can hold that lock for ever.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kernel tells nobody when a lock is free, but for who waits without end"
+)]
+fn lock_within(directory: &Path, limit: Duration) -> io::Result<File> {
+    let (watch, lock) = (Stopwatch::start(), File::open(directory)?);
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if watch.elapsed() < limit => std::thread::sleep(LOCK_INTERVAL),
+            Err(fault) => return Err(fault.into()),
+        }
     }
 }
 

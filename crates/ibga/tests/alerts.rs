@@ -504,3 +504,76 @@ fn the_store_is_this_users_alone() {
     assert_eq!(mode(stage.state_dir()), 0o700);
     assert_eq!(mode(stage.state_dir().join("ibga.sqlite")), 0o600);
 }
+
+#[test]
+fn a_no_go_says_that_the_store_cannot_be_used() {
+    let stage = Stage::new();
+    stage.desk.write("state", "a file where a directory belongs");
+    let ran = stage.run(&["run", "--force", "--", "false"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("warning: the store of alerts cannot be used, so they go out directly"), "{ran:?}");
+    assert_eq!(stage.kinds(), ["no_go"]);
+    // What is put aside of a no-go says nothing of what people know of the gateway.
+    let mut quiet = stage.check_command(WrongMode);
+    quiet.env_remove("IBGA_WEBHOOK_URL").output().expect("the binary starts");
+    stage.check(Ready);
+    assert_eq!(stage.kinds(), ["no_go", "recovery"]);
+}
+
+#[test]
+fn a_report_that_was_taken_over_is_told_to_those_that_its_writer_does_not_know() {
+    let stage = Stage::new();
+    let slow = || {
+        let mut command = stage.check_command(WrongMode);
+        command.env("IBGA_SETTLE", "1s");
+        command
+    };
+    let mut first = slow();
+    first.env_remove("IBGA_WEBHOOK_URL").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut first = first.spawn().expect("the binary starts");
+    stage.gateway.wait_for_client();
+    let ran = Ran::from(slow().output().expect("the binary starts"));
+    assert!(ran.err.contains("another process was probing already"), "{ran:?}");
+    first.wait().expect("ends");
+    assert_eq!(stage.kinds(), ["problem"]);
+}
+
+#[test]
+fn a_problem_is_acknowledged_by_the_number_of_its_alert() {
+    let stage = Stage::new();
+    for verdict in [WrongMode, WrongMode] {
+        stage.check(verdict);
+    }
+    let ran = stage.run(&["alert", "ack", "1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_flush_says_what_another_process_holds() {
+    let stage = Stage::new();
+    stage.inbox.set(Manner::Refuses);
+    stage.check(WrongMode);
+    stage.inbox.set(Manner::Accepts);
+    let store = rusqlite::Connection::open(stage.state_dir().join("ibga.sqlite")).expect("opens");
+    let boot = std::fs::File::open("/proc/sys/kernel/random/boot_id").and_then(std::io::read_to_string).expect("text");
+    let lease = "INSERT INTO lease VALUES ('default', 'webhook', 'another', ?1, 9223372036854775807)";
+    store.execute(lease, [boot.trim()]).expect("held");
+    let ran = stage.run(&["alert", "flush"]);
+    assert_eq!((ran.code, ran.err.starts_with("still waiting: 1; ")), (Some(1), true), "{ran:?}");
+    store.execute("DELETE FROM lease", []).expect("free");
+    assert_eq!(stage.run(&["alert", "flush"]).code, Some(0));
+    assert_eq!(stage.kinds(), ["problem"]);
+}
+
+#[test]
+fn a_no_go_waits_for_neither_a_held_store_nor_a_silent_server_beyond_two_seconds() {
+    let stage = Stage::new();
+    stage.check(Ready);
+    let connection = rusqlite::Connection::open(stage.state_dir().join("ibga.sqlite")).expect("opens");
+    connection.execute_batch("BEGIN IMMEDIATE").expect("held");
+    stage.inbox.set(Manner::Stalls);
+    let watch = Stopwatch::start();
+    let ran = stage.run(&["run", "--force", "--expect-mode", "live", "--", "false"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(watch.elapsed().as_secs_f64() < 2.4, "{:?}", watch.elapsed());
+}

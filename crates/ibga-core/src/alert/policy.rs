@@ -86,6 +86,8 @@ pub struct Step {
 pub fn observe(memory: Option<&Memory>, report: &Report, policy: &Policy, hours: &Hours, now: Timestamp) -> Step {
     let state = State::of(report);
     let since = report.more.as_ref().map_or(report.timestamp, |more| more.since).min(now);
+    // As the next report will read it, so that an alert and what is remembered go on naming the same moment.
+    let since = Timestamp::from_microsecond(since.as_microsecond()).unwrap_or(since);
     let mut memory = memory.cloned().unwrap_or_else(|| Memory::first(state, since));
     memory.rebase(now);
     forget_changes(&mut memory, policy, now);

@@ -26,6 +26,22 @@ pub(super) struct Aside {
     pub(super) no_go: Option<NoGoTold>,
     /// The messages, the oldest first.
     pub(super) letters: Vec<Letter>,
+    /// The higher, the newer. An older file may be in a place that can only be read by now.
+    #[serde(default)]
+    pub(super) number: u64,
+}
+
+impl Aside {
+    /// Keeps the bound: what every channel has accepted goes first, then the oldest. Returns how many were still waiting.
+    fn shorten(&mut self) -> usize {
+        let mut given_up = 0;
+        while self.letters.len() > LETTERS_MAX {
+            let sent = self.letters.iter().position(|letter| letter.waiting.is_empty());
+            self.letters.remove(sent.unwrap_or_default());
+            given_up += usize::from(sent.is_none());
+        }
+        given_up
+    }
 }
 
 /// One message.
@@ -81,17 +97,18 @@ impl Places {
 
     /// What was put aside. What cannot be believed or read does not count.
     pub(super) fn read(&self) -> Option<Aside> {
-        self.paths.iter().find_map(|path| serde_json::from_str(&secure_file::read(path, &self.trust).ok()?).ok())
+        let read = |path: &PathBuf| serde_json::from_str::<Aside>(&secure_file::read(path, &self.trust).ok()?).ok();
+        self.paths.iter().filter_map(read).max_by_key(|aside| aside.number)
     }
 
-    /// Puts it aside, in the first place that takes it.
+    /// Puts it aside, in the first place that takes it. Returns how many messages had to be given up.
     ///
     /// # Errors
     /// No place does; in words.
-    pub(super) fn write(&self, aside: &Aside) -> Result<(), String> {
+    pub(super) fn write(&self, aside: &Aside) -> Result<usize, String> {
         let mut kept = aside.clone();
-        let too_many = kept.letters.len().saturating_sub(LETTERS_MAX);
-        kept.letters.drain(..too_many);
+        kept.number = self.read().map_or(0, |newest| newest.number).saturating_add(1);
+        let given_up = kept.shorten();
         let text = serde_json::to_string(&kept).map_err(|fault| fault.to_string())?;
         let mut why = "there is no place for it".to_owned();
         for (index, path) in self.paths.iter().enumerate() {
@@ -101,7 +118,7 @@ impl Places {
                     self.paths.iter().enumerate().filter(|(other, _)| *other != index).for_each(|(_, path)| {
                         let _ = fs::remove_file(path);
                     });
-                    return Ok(());
+                    return Ok(given_up);
                 }
                 Err(fault) => why = fault.to_string(),
             }

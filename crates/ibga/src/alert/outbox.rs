@@ -60,6 +60,8 @@ pub async fn deliver(
     limit: Duration,
 ) -> Round {
     let holder = holder();
+    // The store is waited for on this thread, so that the limit of the round alone would not end that.
+    store.limit_waits(limit);
     let desk = Desk { store: RefCell::new(store), gateway, render, patience, holder, round: RefCell::default() };
     let drained = join_all(channels.iter().map(|channel| desk.drain(channel.as_ref())));
     if tokio::time::timeout(limit, drained).await.is_err() {

@@ -23,7 +23,7 @@ use super::outbox::{self, Attempt, Round};
 use crate::check::{block_on, endpoint, trust};
 use crate::market::{calendars, market};
 use crate::settings::{AlertSettings, Settings};
-use crate::store::{self, Outcome, Patience, Remembered, Store};
+use crate::store::{self, BUSY_LIMIT, Outcome, Patience, Remembered, Store};
 
 /// The alerts of one gateway in this process.
 pub struct Post<'a> {
@@ -77,11 +77,18 @@ impl<'a> Post<'a> {
         };
         // What people were told last is not known then; it is taken to be what the report before said.
         let guess = || Remembered { memory: previous.map(|report| Memory::known(report, now)), no_go: None };
-        Some(Self::posted(settings, zone, now, seen, decide, guess))
+        Some(Self::posted(settings, zone, now, seen, BUSY_LIMIT, decide, guess))
     }
 
     /// Takes a no-go in. `None` if there is nothing to tell.
-    pub fn of_no_go(settings: &'a Settings, zone: &'a TimeZone, seen: &NoGoSeen<'_>) -> Option<Self> {
+    ///
+    /// Somebody waits for the end: other processes at the store are not waited for any longer than this.
+    pub fn of_no_go(
+        settings: &'a Settings,
+        zone: &'a TimeZone,
+        seen: &NoGoSeen<'_>,
+        store_limit: Duration,
+    ) -> Option<Self> {
         if settings.alerts.channels.is_empty() || seen.decision.only_the_market() {
             return None;
         }
@@ -101,19 +108,19 @@ impl<'a> Post<'a> {
             let (no_go, alert) = told.unzip();
             Outcome { no_go, alerts: routed(&settings.alerts, alert), ..Outcome::default() }
         };
-        Some(Self::posted(settings, zone, now, None, decide, Remembered::default))
+        Some(Self::posted(settings, zone, now, None, store_limit, decide, Remembered::default))
     }
 
     /// Opens the outbox for what waits there, with nothing new.
     pub fn of_what_waits(settings: &'a Settings, zone: &'a TimeZone) -> Self {
-        Self::posted(settings, zone, clock::now(), None, |_| Outcome::default(), Remembered::default)
+        Self::posted(settings, zone, clock::now(), None, BUSY_LIMIT, |_| Outcome::default(), Remembered::default)
     }
 
     /// Opens the outbox with one alert for these channels, whatever the policy says.
     pub fn of_alert(settings: &'a Settings, zone: &'a TimeZone, alert: &Alert, channels: &[ChannelName]) -> Self {
         let alerts = vec![(alert.clone(), channels.to_vec())];
         let decide = |_: &Remembered| Outcome { alerts: alerts.clone(), ..Outcome::default() };
-        Self::posted(settings, zone, clock::now(), None, decide, Remembered::default)
+        Self::posted(settings, zone, clock::now(), None, BUSY_LIMIT, decide, Remembered::default)
     }
 
     /// Lets the store decide and keep, and what was put aside before goes into the same transaction. If it cannot, the decision is
@@ -123,6 +130,7 @@ impl<'a> Post<'a> {
         zone: &'a TimeZone,
         now: Timestamp,
         seen: Option<(State, Option<&str>)>,
+        store_limit: Duration,
         decide: impl Fn(&Remembered) -> Outcome,
         guess: impl FnOnce() -> Remembered,
     ) -> Self {
@@ -132,9 +140,13 @@ impl<'a> Post<'a> {
             Some(aside) => taken_in(aside, remembered, &decide),
             None => decide(remembered),
         };
-        let recorded = Store::open(settings.state_dir.as_deref()).and_then(|mut store| {
-            let dropped = store.record(settings.gateway.as_str(), now, seen, with_aside)?;
-            Ok((store, dropped))
+        let gateway = settings.gateway.as_str();
+        let mut readable = None;
+        let recorded = Store::open_within(settings.state_dir.as_deref(), store_limit).and_then(|mut store| {
+            let dropped = store.record(gateway, now, seen, with_aside);
+            // What cannot be written, being locked or full, can often be read.
+            readable = dropped.as_ref().err().and_then(|_| store.remembered(gateway).ok());
+            Ok((store, dropped?))
         });
         let mut warnings = Vec::new();
         let place = match recorded {
@@ -150,8 +162,11 @@ impl<'a> Post<'a> {
             }
             Err(fault) => {
                 warnings.push(format!("the store of alerts cannot be used, so they go out directly: {fault}"));
-                let aside = put_aside(aside, guess, &decide);
-                warnings.extend(places.write(&aside).err().as_deref().map(not_kept));
+                if let Some(directory) = &settings.state_dir {
+                    store::unsettle(directory, gateway);
+                }
+                let aside = put_aside(aside, || readable.unwrap_or_else(guess), &decide);
+                warnings.extend(lost(places.write(&aside)));
                 Place::Aside(aside)
             }
         };
@@ -165,9 +180,9 @@ impl<'a> Post<'a> {
         Self { settings, zone, place, channels, templates, warnings }
     }
 
-    /// What a person has to know of the store and the templates, so far.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    /// What a person has to know of the store and the templates, and was not told before.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Sends what is due, for at most this long.
@@ -182,7 +197,9 @@ impl<'a> Post<'a> {
         };
         let sent = match &mut self.place {
             Place::Store(store) => block_on(outbox::deliver(store, gateway, &self.channels, &render, patience, limit)),
-            Place::Aside(aside) => block_on(deliver_aside(aside, &self.channels, &render, limit)),
+            Place::Aside(aside) => {
+                block_on(deliver_aside(aside, &places(self.settings), &self.channels, &render, limit))
+            }
         };
         let round = sent.unwrap_or_else(|fault| {
             self.warnings.push(format!("nothing can be sent: {fault}"));
@@ -209,10 +226,25 @@ impl<'a> Post<'a> {
                     let _ = store.settle(self.settings.gateway.as_str());
                     return;
                 }
-                places.write(&Aside { letters: unmarked, ..Aside::default() })
+                // Another process may have put something aside meanwhile.
+                let mut aside = places.read().unwrap_or_default();
+                aside.letters.extend(unmarked);
+                places.write(&aside)
             }
         };
-        self.warnings.extend(written.err().as_deref().map(not_kept));
+        self.warnings.extend(lost(written));
+    }
+
+    /// How many messages still wait on the channels that are set.
+    pub fn still_waiting(&self) -> usize {
+        let names = self.channels.iter().map(|channel| channel.name());
+        let wait = |name| match &self.place {
+            Place::Store(store) => store.waiting_on(self.settings.gateway.as_str(), name).unwrap_or_default(),
+            Place::Aside(aside) => {
+                aside.letters.iter().filter(|letter| Letter::known(&letter.waiting).contains(&name)).count()
+            }
+        };
+        names.map(wait).sum()
     }
 
     /// The store, if it can be used.
@@ -235,8 +267,13 @@ fn places(settings: &Settings) -> Places {
     Places::new(settings.state_dir.as_deref(), &settings.status_file, settings.gateway.as_str())
 }
 
-fn not_kept(fault: &str) -> String {
-    format!("what was told cannot be kept, so an alert may be lost or come twice: {fault}")
+/// What a person has to know of what could not be put aside.
+fn lost(written: Result<usize, String>) -> Option<String> {
+    match written {
+        Ok(0) => None,
+        Ok(given_up) => Some(format!("{given_up} alerts were given up, since too many wait beside the store")),
+        Err(fault) => Some(format!("what was told cannot be kept, so an alert may be lost or come twice: {fault}")),
+    }
 }
 
 /// What was put aside while the store was away counts as if the store had kept it.
@@ -267,10 +304,10 @@ fn put_aside(
     decide: &dyn Fn(&Remembered) -> Outcome,
 ) -> Aside {
     let mut aside = before.unwrap_or_default();
-    let remembered = match (&aside.memory, &aside.no_go) {
-        (None, None) => guess(),
-        (memory, no_go) => Remembered { memory: memory.clone(), no_go: no_go.clone() },
-    };
+    // Each for itself: where only a no-go was put aside, what people know of the gateway still has to be guessed.
+    let guessed = guess();
+    let remembered =
+        Remembered { memory: aside.memory.clone().or(guessed.memory), no_go: aside.no_go.clone().or(guessed.no_go) };
     let outcome = decide(&remembered);
     aside.memory = outcome.memory.or(aside.memory);
     aside.no_go = outcome.no_go.or(aside.no_go);
@@ -282,20 +319,25 @@ fn put_aside(
     aside
 }
 
-/// Every channel gets what it has not accepted yet, in order; after a failure the rest waits for the next process.
+/// Every channel gets what it has not accepted yet, in order; after a failure the rest waits for the next process. What was sent is
+/// noted at once, so that a process that is killed repeats one message at most.
 async fn deliver_aside(
     aside: &mut Aside,
+    places: &Places,
     channels: &[Box<dyn Channel>],
     render: &outbox::Render<'_>,
     limit: Duration,
 ) -> Round {
-    let attempts = RefCell::new(Vec::new());
-    let letters = &aside.letters;
+    let letters = aside.letters.clone();
+    let (attempts, aside) = (RefCell::new(Vec::new()), RefCell::new(aside));
     let drained = channels.iter().map(|channel| async {
         let name = channel.name();
         for letter in letters.iter().filter(|letter| Letter::known(&letter.waiting).contains(&name)) {
             let result = outbox::send(channel.as_ref(), &render(&letter.alert)).await;
             let goes_on = result.as_ref().err().is_none_or(|fault| fault.blame == channel::Blame::Message);
+            if result.is_ok() {
+                note_sent(&mut aside.borrow_mut(), places, &letter.alert.key, name);
+            }
             attempts.borrow_mut().push(Attempt { channel: name, alert: letter.alert.clone(), result, unmarked: None });
             if !goes_on {
                 return;
@@ -304,14 +346,15 @@ async fn deliver_aside(
     });
     // What was not sent by then waits.
     let _ = tokio::time::timeout(limit, futures_util::future::join_all(drained)).await;
-    let attempts = attempts.into_inner();
-    for attempt in attempts.iter().filter(|attempt| attempt.result.is_ok()) {
-        let key = &attempt.alert.key;
-        if let Some(letter) = aside.letters.iter_mut().find(|letter| letter.alert.key == *key) {
-            letter.sent_on(attempt.channel);
-        }
+    Round { attempts: attempts.into_inner(), faults: Vec::new() }
+}
+
+fn note_sent(aside: &mut Aside, places: &Places, key: &str, channel: ChannelName) {
+    if let Some(letter) = aside.letters.iter_mut().find(|letter| letter.alert.key == key) {
+        letter.sent_on(channel);
     }
-    Round { attempts, faults: Vec::new() }
+    // The last write, at the end of the round, says what is wrong.
+    let _ = places.write(aside);
 }
 
 /// A message that was sent although the store could not be told so.

@@ -65,7 +65,7 @@ Examples:
 
 A failed message is tried again by the checks after 1 minute, then 2, 4, up to 60. This tries everything that waits now.
 
-Exit codes: 0 nothing waits any more, 1 a channel failed, 2 wrong usage or configuration.";
+Exit codes: 0 nothing waits any more, 1 something still does, 2 wrong usage or configuration.";
 
 const ACK_HELP: &str = "\
 Examples:
@@ -180,7 +180,7 @@ fn test(arguments: &TestArgs) -> Result<Exit, Exit> {
     let untried: Vec<ChannelName> =
         wanted.into_iter().filter(|name| !of_test.iter().any(|attempt| attempt.channel == *name)).collect();
     tell(&of_test, &untried, arguments.json, arguments.common.output());
-    warn(&post);
+    warn(&mut post);
     Ok(if untried.is_empty() { exit(&of_test) } else { Exit::No })
 }
 
@@ -208,13 +208,17 @@ fn flush(arguments: &FlushArgs) -> Result<Exit, Exit> {
     let mut post = Post::of_what_waits(&settings, &zone);
     let attempts = post.deliver(Patience::PassedOver, FLUSH_LIMIT);
     let output = arguments.common.output();
-    if attempts.is_empty() && !arguments.json {
+    let left = post.still_waiting();
+    if attempts.is_empty() && left == 0 && !arguments.json {
         output.data("nothing waits");
     } else {
         tell(&attempts, &[], arguments.json, output);
     }
-    warn(&post);
-    Ok(exit(&attempts))
+    warn(&mut post);
+    if left > 0 {
+        output::fault(&format!("still waiting: {left}; another process is sending, or a channel failed"));
+    }
+    Ok(if left == 0 { exit(&attempts) } else { Exit::No })
 }
 
 /// What each server said.
@@ -253,9 +257,9 @@ fn exit(attempts: &[Attempt]) -> Exit {
     if attempts.iter().all(|attempt| attempt.result.is_ok()) { Exit::Yes } else { Exit::No }
 }
 
-fn warn(post: &Post<'_>) {
-    for warning in post.warnings() {
-        output::fault(&format!("warning: {}", printable(warning)));
+fn warn(post: &mut Post<'_>) {
+    for warning in post.take_warnings() {
+        output::fault(&format!("warning: {}", printable(&warning)));
     }
 }
 

@@ -89,7 +89,6 @@ fn waiting<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Option<Post<'a>> {
 
 /// Sends what is due, and says what went wrong with it.
 pub(super) fn deliver(mut post: Post<'_>, limit: Duration, output: Output) -> Told {
-    let recorded = post.warnings().len();
     let mut told = Told::All;
     for attempt in post.deliver(Patience::Kept, limit) {
         let (channel, subject) = (attempt.channel, attempt.alert.subject);
@@ -103,9 +102,8 @@ pub(super) fn deliver(mut post: Post<'_>, limit: Duration, output: Output) -> To
             }
         }
     }
-    // Those before are in the report.
-    for warning in post.warnings().iter().skip(recorded) {
-        output.message(&format!("warning: {}", printable(warning)));
+    for warning in post.take_warnings() {
+        output.message(&format!("warning: {}", printable(&warning)));
     }
     told
 }

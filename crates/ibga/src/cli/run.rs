@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use ibga_core::account::{AccountId, Mode};
+use ibga_core::clock::Stopwatch;
 use ibga_core::report::Report;
 use ibga_core::status_file::StatusFileError;
 use jiff::tz::TimeZone;
@@ -20,6 +21,9 @@ use crate::settings::Settings;
 
 /// The longest that people being told may hold up an agent's start, or the end of a no-go.
 const DELIVERY_LIMIT: Duration = Duration::from_millis(1_900);
+
+/// How much of it other processes at the store may take before a no-go goes out without it.
+const STORE_LIMIT: Duration = Duration::from_millis(500);
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -88,16 +92,18 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
             Err(exit) => return exit,
             Ok(judged) => judged,
         };
+        let watch = Stopwatch::start();
         let (is_go, mut post) = (judged.decision.is_go(), post.flatten());
         if !is_go {
             tell_no_go(&judged, &name, output);
             let remedies = judged.remedies();
             let seen = NoGoSeen { decision: &judged.decision, report: judged.report.as_ref(), remedies: &remedies };
             // What the refresh recorded waits in the same outbox.
-            post = Post::of_no_go(&settings, &zone, &seen).or(post);
+            post = Post::of_no_go(&settings, &zone, &seen, STORE_LIMIT).or(post);
         }
         // A slow server gets the rest from the next check.
-        let _ = post.map(|post| check_command::deliver(post, DELIVERY_LIMIT, output));
+        let left = DELIVERY_LIMIT.saturating_sub(watch.elapsed());
+        let _ = post.map(|post| check_command::deliver(post, left, output));
         if !is_go {
             return Exit::No;
         }
