@@ -84,7 +84,9 @@ pub fn endpoint(settings: &Settings) -> String {
 
 /// Looks at the gateway, writes the status file, and records what people have to be told. If another process is at it already,
 /// waits and takes over its result. Whatever keeps this one from looking is a report, too.
-pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Checked<'a> {
+///
+/// Other processes at the store of alerts are waited for no longer than `store_limit`.
+pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone, store_limit: Duration) -> Checked<'a> {
     let began = clock::now();
     let lock = acquire(settings);
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
@@ -95,7 +97,7 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Checked<'a> {
     if let Some(report) = previous.as_ref().filter(taken_over) {
         let mut report = report.clone();
         // Whoever wrote it may tell other people, or may have been killed since. Taking it in twice makes nothing new.
-        let mut post = Post::of_report(settings, zone, &report, previous.as_ref());
+        let mut post = Post::of_report(settings, zone, &report, previous.as_ref(), store_limit);
         warn(&mut report, post.as_mut());
         return Checked { report, transition: None, by: Observer::Another, write_fault: None, post };
     }
@@ -107,7 +109,7 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone) -> Checked<'a> {
     let transition = transition(previous.as_ref(), &report);
     let mut write_fault = write(settings, &report, zone).err();
     // The gateway is still this process's, so that reports are taken in in their order.
-    let mut post = Post::of_report(settings, zone, &report, previous.as_ref());
+    let mut post = Post::of_report(settings, zone, &report, previous.as_ref(), store_limit);
     if warn(&mut report, post.as_mut()) {
         let again = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode);
         // The first file is as good but for the warnings, and alerts must not cost anybody the verdict.

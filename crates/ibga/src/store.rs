@@ -55,7 +55,8 @@ const SCHEMA: &str = "
 CREATE TABLE gateway (
     name TEXT PRIMARY KEY,
     memory TEXT,
-    no_go TEXT
+    no_go TEXT,
+    aside TEXT
 ) STRICT;
 CREATE TABLE transition (
     id INTEGER PRIMARY KEY,
@@ -240,6 +241,8 @@ pub struct Outcome {
     pub alerts: Vec<(Alert, Vec<ChannelName>)>,
     /// What was sent already, without the store.
     pub sent: Vec<(String, ChannelName)>,
+    /// Which writing of what was put aside is taken in with it.
+    pub aside: Option<String>,
 }
 
 /// What the store remembers of one gateway.
@@ -249,6 +252,8 @@ pub struct Remembered {
     pub memory: Option<Memory>,
     /// For no-goes.
     pub no_go: Option<NoGoTold>,
+    /// Which writing of what was put aside was taken in last.
+    pub aside: Option<String>,
 }
 
 /// The open store.
@@ -354,12 +359,14 @@ impl Store {
     }
 
     /// Lets `decide` judge what is remembered of a gateway, and keeps what comes of it, transition and alerts in one transaction.
-    /// Returns how many messages had to be given up to stay within bounds.
+    /// Returns how many messages had to be given up to stay within bounds; what waits on a channel that is not set any more is given
+    /// up by its age alone.
     pub fn record(
         &mut self,
         gateway: &str,
         now: Timestamp,
         seen: Option<(State, Option<&str>)>,
+        set: &[ChannelName],
         decide: impl FnOnce(&Remembered) -> Outcome,
     ) -> Result<usize, StoreError> {
         let mark = settled_mark(&self.directory, gateway);
@@ -378,7 +385,7 @@ impl Store {
             for (key, channel) in &outcome.sent {
                 mark_sent_by_key(transaction, key, *channel, now)?;
             }
-            prune(transaction, gateway, now)
+            prune(transaction, gateway, now, set)
         })
     }
 
@@ -613,14 +620,15 @@ fn backoff(attempts: i64) -> SignedDuration {
 /// What cannot be read, of another version perhaps, is as if it had never been: then what is wrong is told once more.
 fn remembered(connection: &Connection, gateway: &str) -> rusqlite::Result<Remembered> {
     let row = connection
-        .query_row("SELECT memory, no_go FROM gateway WHERE name = ?1", params![gateway], |row| {
-            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        .query_row("SELECT memory, no_go, aside FROM gateway WHERE name = ?1", params![gateway], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?))
         })
         .optional()?;
-    let (memory, no_go) = row.unwrap_or_default();
+    let (memory, no_go, aside) = row.unwrap_or_default();
     Ok(Remembered {
         memory: memory.and_then(|text| serde_json::from_str(&text).ok()),
         no_go: no_go.and_then(|text| serde_json::from_str(&text).ok()),
+        aside,
     })
 }
 
@@ -628,9 +636,10 @@ fn remember(transaction: &Transaction<'_>, gateway: &str, outcome: &Outcome) -> 
     let memory = outcome.memory.as_ref().map(document).transpose()?;
     let no_go = outcome.no_go.as_ref().map(document).transpose()?;
     transaction.execute(
-        "INSERT INTO gateway (name, memory, no_go) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE
-         SET memory = coalesce(excluded.memory, memory), no_go = coalesce(excluded.no_go, no_go)",
-        params![gateway, memory, no_go],
+        "INSERT INTO gateway (name, memory, no_go, aside) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE
+         SET memory = coalesce(excluded.memory, memory), no_go = coalesce(excluded.no_go, no_go),
+             aside = coalesce(excluded.aside, aside)",
+        params![gateway, memory, no_go, outcome.aside],
     )?;
     Ok(())
 }
@@ -695,14 +704,16 @@ fn mark_sent_by_key(
 }
 
 /// Keeps the store within its bounds. Returns how many messages were given up.
-fn prune(transaction: &Transaction<'_>, gateway: &str, now: Timestamp) -> rusqlite::Result<usize> {
+fn prune(transaction: &Transaction<'_>, gateway: &str, now: Timestamp, set: &[ChannelName]) -> rusqlite::Result<usize> {
+    let set = document(&set.iter().map(|name| name.as_str()).collect::<Vec<_>>())?;
     let before = |age| now.checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH).as_microsecond();
     let too_old = transaction.execute(
         "UPDATE delivery SET state = 'dropped', ended_at = ?2,
              answer = coalesce(answer || '; ', '') || 'given up after 7 days'
-         WHERE gateway = ?1 AND state = 'waiting' AND attempts >= ?4
+         WHERE gateway = ?1 AND state = 'waiting'
+           AND (attempts >= ?4 OR channel NOT IN (SELECT value FROM json_each(?5)))
            AND alert IN (SELECT id FROM alert WHERE gateway = ?1 AND at < ?3)",
-        params![gateway, now.as_microsecond(), before(UNSENT_AGE_MAX), UNSENT_ATTEMPTS_MIN],
+        params![gateway, now.as_microsecond(), before(UNSENT_AGE_MAX), UNSENT_ATTEMPTS_MIN, set],
     )?;
     let too_many = transaction.execute(
         "UPDATE delivery SET state = 'dropped', ended_at = ?2,
@@ -816,7 +827,7 @@ fn list(connection: &Connection, gateway: Option<&str>, rows_max: usize) -> rusq
     let mut listed = Vec::new();
     for row in rows {
         let (id, text): (i64, String) = row?;
-        // What another version wrote is not shown; it is still sent by that version.
+        // What cannot be read cannot be shown.
         let Ok(alert) = serde_json::from_str(&text) else { continue };
         let deliveries = deliveries.query_map(params![id], listed_delivery)?.collect::<rusqlite::Result<_>>()?;
         listed.push(Listed { id, alert, deliveries });

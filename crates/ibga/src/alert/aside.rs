@@ -2,6 +2,7 @@
 //! beside the store, or beside the status file if that cannot be written either. The store takes it in as soon as it works again.
 
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use ibga_core::alert::{Alert, Memory, NoGoTold};
@@ -27,8 +28,9 @@ pub(super) struct Aside {
     /// The messages, the oldest first.
     pub(super) letters: Vec<Letter>,
     /// The higher, the newer. An older file may be in a place that can only be read by now.
-    #[serde(default)]
     pub(super) number: u64,
+    /// Names this writing of the file and no other, so that the store takes it in once.
+    pub(super) writing: String,
 }
 
 impl Aside {
@@ -83,9 +85,9 @@ pub(super) struct Places {
 impl Places {
     /// Beside the store, and beside the status file.
     pub(super) fn new(state_dir: Option<&Path>, status_file: &Path, gateway: &str) -> Self {
-        let name = format!("aside-{gateway}.json");
-        let hidden = format!(".ibga-{name}");
-        let beside_store = state_dir.map(|directory| directory.join(&name));
+        let beside_store = state_dir.map(|directory| directory.join(format!("aside-{gateway}.json")));
+        let status_name = status_file.file_name().unwrap_or_default().to_string_lossy();
+        let hidden = format!(".{status_name}.aside-{gateway}.json");
         let beside_status = status_file.parent().map(|folder| folder.join(hidden));
         Self { paths: beside_store.into_iter().chain(beside_status).collect(), trust: Trust::default() }
     }
@@ -97,8 +99,11 @@ impl Places {
 
     /// What was put aside. What cannot be believed or read does not count.
     pub(super) fn read(&self) -> Option<Aside> {
-        let read = |path: &PathBuf| serde_json::from_str::<Aside>(&secure_file::read(path, &self.trust).ok()?).ok();
-        self.paths.iter().filter_map(read).max_by_key(|aside| aside.number)
+        self.paths.iter().filter_map(|path| self.read_one(path)).max_by_key(|aside| aside.number)
+    }
+
+    fn read_one(&self, path: &Path) -> Option<Aside> {
+        serde_json::from_str(&secure_file::read(path, &self.trust).ok()?).ok()
     }
 
     /// Puts it aside, in the first place that takes it. Returns how many messages had to be given up.
@@ -108,6 +113,7 @@ impl Places {
     pub(super) fn write(&self, aside: &Aside) -> Result<usize, String> {
         let mut kept = aside.clone();
         kept.number = self.read().map_or(0, |newest| newest.number).saturating_add(1);
+        kept.writing = format!("{:016x}", RandomState::new().build_hasher().finish());
         let given_up = kept.shorten();
         let text = serde_json::to_string(&kept).map_err(|fault| fault.to_string())?;
         let mut why = "there is no place for it".to_owned();
@@ -126,9 +132,10 @@ impl Places {
         Err(why)
     }
 
-    /// The store has it now.
-    pub(super) fn remove(&self) {
-        for path in &self.paths {
+    /// The store has it now, and what is older. What another process has put aside since stays.
+    pub(super) fn remove(&self, taken: &Aside) {
+        let is_taken = |path: &&PathBuf| self.read_one(path).is_some_and(|aside| aside.number <= taken.number);
+        for path in self.paths.iter().filter(is_taken) {
             let _ = fs::remove_file(path);
         }
     }

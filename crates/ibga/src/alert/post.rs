@@ -62,6 +62,7 @@ impl<'a> Post<'a> {
         zone: &'a TimeZone,
         report: &Report,
         previous: Option<&Report>,
+        store_limit: Duration,
     ) -> Option<Self> {
         let now = clock::now();
         if settings.alerts.channels.is_empty() || (report.status == Status::Ready && nothing_waits(settings)) {
@@ -76,11 +77,12 @@ impl<'a> Post<'a> {
             Outcome { memory: Some(step.memory), alerts: routed(&settings.alerts, step.alerts), ..Outcome::default() }
         };
         // What people were told last is not known then; it is taken to be what the report before said.
-        let guess = || Remembered { memory: previous.map(|report| Memory::known(report, now)), no_go: None };
-        Some(Self::posted(settings, zone, now, seen, BUSY_LIMIT, decide, guess))
+        let guess =
+            || Remembered { memory: previous.map(|report| Memory::known(report, now)), ..Remembered::default() };
+        Some(Self::posted(settings, zone, now, seen, store_limit, decide, guess))
     }
 
-    /// Takes a no-go in. `None` if there is nothing to tell.
+    /// Takes a no-go in. `None` if nobody is to be told: no channel is set, or only the market is closed.
     ///
     /// Somebody waits for the end: other processes at the store are not waited for any longer than this.
     pub fn of_no_go(
@@ -135,15 +137,22 @@ impl<'a> Post<'a> {
         guess: impl FnOnce() -> Remembered,
     ) -> Self {
         let places = places(settings);
-        let aside = if places.any() { places.read() } else { None };
-        let with_aside = |remembered: &Remembered| match &aside {
-            Some(aside) => taken_in(aside, remembered, &decide),
+        let put_aside_before = || if places.any() { places.read() } else { None };
+        let taken = RefCell::new(None);
+        // Within the transaction, so that of two processes one takes it in.
+        let with_aside = |remembered: &Remembered| match put_aside_before() {
+            Some(aside) => {
+                let is_new = remembered.aside.as_ref() != Some(&aside.writing);
+                let outcome = if is_new { taken_in(&aside, remembered, &decide) } else { decide(remembered) };
+                taken.replace(Some(aside));
+                outcome
+            }
             None => decide(remembered),
         };
         let gateway = settings.gateway.as_str();
         let mut readable = None;
         let recorded = Store::open_within(settings.state_dir.as_deref(), store_limit).and_then(|mut store| {
-            let dropped = store.record(gateway, now, seen, with_aside);
+            let dropped = store.record(gateway, now, seen, &settings.alerts.names(), with_aside);
             // What cannot be written, being locked or full, can often be read.
             readable = dropped.as_ref().err().and_then(|_| store.remembered(gateway).ok());
             Ok((store, dropped?))
@@ -151,8 +160,8 @@ impl<'a> Post<'a> {
         let mut warnings = Vec::new();
         let place = match recorded {
             Ok((store, dropped)) => {
-                if aside.is_some() {
-                    places.remove();
+                if let Some(aside) = taken.into_inner() {
+                    places.remove(&aside);
                 }
                 if dropped > 0 {
                     warnings
@@ -165,7 +174,7 @@ impl<'a> Post<'a> {
                 if let Some(directory) = &settings.state_dir {
                     store::unsettle(directory, gateway);
                 }
-                let aside = put_aside(aside, || readable.unwrap_or_else(guess), &decide);
+                let aside = put_aside(put_aside_before(), || readable.unwrap_or_else(guess), &decide);
                 warnings.extend(lost(places.write(&aside)));
                 Place::Aside(aside)
             }
@@ -247,12 +256,16 @@ impl<'a> Post<'a> {
         names.map(wait).sum()
     }
 
-    /// The store, if it can be used.
-    pub fn store(&mut self) -> Option<&mut Store> {
-        match &mut self.place {
-            Place::Store(store) => Some(store),
-            Place::Aside(_) => None,
-        }
+    /// Gives up what waits of one alert, and says why.
+    pub fn give_up(&mut self, key: &str, why: &str) {
+        let given_up = match &mut self.place {
+            Place::Store(store) => store.drop_waiting(key, why, clock::now()).map_err(|fault| fault.to_string()),
+            Place::Aside(aside) => {
+                aside.letters.retain(|letter| letter.alert.key != key);
+                places(self.settings).write(aside).map(drop)
+            }
+        };
+        self.warnings.extend(given_up.err());
     }
 }
 
@@ -281,8 +294,10 @@ fn taken_in(aside: &Aside, remembered: &Remembered, decide: &dyn Fn(&Remembered)
     let newer = Remembered {
         memory: aside.memory.clone().or_else(|| remembered.memory.clone()),
         no_go: aside.no_go.clone().or_else(|| remembered.no_go.clone()),
+        aside: Some(aside.writing.clone()),
     };
     let mut outcome = decide(&newer);
+    outcome.aside = Some(aside.writing.clone());
     outcome.memory = outcome.memory.or(newer.memory);
     outcome.no_go = outcome.no_go.or(newer.no_go);
     let letters = aside.letters.iter().map(|letter| {
@@ -306,8 +321,11 @@ fn put_aside(
     let mut aside = before.unwrap_or_default();
     // Each for itself: where only a no-go was put aside, what people know of the gateway still has to be guessed.
     let guessed = guess();
-    let remembered =
-        Remembered { memory: aside.memory.clone().or(guessed.memory), no_go: aside.no_go.clone().or(guessed.no_go) };
+    let remembered = Remembered {
+        memory: aside.memory.clone().or(guessed.memory),
+        no_go: aside.no_go.clone().or(guessed.no_go),
+        aside: None,
+    };
     let outcome = decide(&remembered);
     aside.memory = outcome.memory.or(aside.memory);
     aside.no_go = outcome.no_go.or(aside.no_go);

@@ -172,10 +172,7 @@ fn test(arguments: &TestArgs) -> Result<Exit, Exit> {
     let mut post = Post::of_alert(&settings, &zone, &alert, &wanted);
     let attempts = post.deliver(Patience::PassedOver, TEST_LIMIT);
     // Nobody wants a trial that failed to arrive hours later.
-    if let Some(store) = post.store() {
-        let dropped = store.drop_waiting(&alert.key, "a trial is not repeated", clock::now());
-        dropped.unwrap_or_else(|fault| output::fault(&fault.to_string()));
-    }
+    post.give_up(&alert.key, "a trial is not repeated");
     let of_test: Vec<Attempt> = attempts.into_iter().filter(|attempt| attempt.alert.key == alert.key).collect();
     let untried: Vec<ChannelName> =
         wanted.into_iter().filter(|name| !of_test.iter().any(|attempt| attempt.channel == *name)).collect();

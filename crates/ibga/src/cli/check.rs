@@ -18,7 +18,7 @@ use crate::alert::pulse::{Pulse, Told};
 use crate::check::{self, Checked, Observer};
 use crate::output::{self, Output, printable, untrusted};
 use crate::settings::Settings;
-use crate::store::Patience;
+use crate::store::{BUSY_LIMIT, Patience};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
     }
     let zone = TimeZone::system();
     let pulse = Pulse::start(&settings);
-    let mut checked = check::check(&settings, &zone);
+    let mut checked = check::check(&settings, &zone, BUSY_LIMIT);
     if arguments.json {
         output.document(&checked.report.to_json(&zone));
     } else {

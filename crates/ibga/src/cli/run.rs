@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
 
 /// Probes. The agent will read the status file, so a report that is not in it does not count.
 fn refresh<'a>(settings: &'a Settings, zone: &'a TimeZone, output: Output) -> (Refreshed, Option<Post<'a>>) {
-    let checked = check::check(settings, zone);
+    let checked = check::check(settings, zone, STORE_LIMIT);
     if output.is_verbose() {
         check_command::tell(&checked, output);
     }

@@ -40,7 +40,7 @@ fn alert(key: &str) -> Alert {
 
 fn told(store: &mut Store, key: &str, channels: &[ChannelName], now: Timestamp) -> usize {
     let outcome = Outcome { alerts: vec![(alert(key), channels.to_vec())], ..Outcome::default() };
-    store.record("default", now, None, |_| outcome).unwrap()
+    store.record("default", now, None, MAIL, |_| outcome).unwrap()
 }
 
 fn holder(name: &str) -> Holder {
@@ -225,6 +225,18 @@ fn only_what_is_old_and_was_tried_often_is_given_up() {
 }
 
 #[test]
+fn what_waits_on_a_channel_that_is_no_longer_set_is_given_up_by_its_age() {
+    let days = |days: i64| at(days * 86_400);
+    let folder = Folder::new();
+    let mut store = folder.open();
+    told(&mut store, "1", &[ChannelName::Email, ChannelName::Ntfy], at(0));
+    assert_eq!(told(&mut store, "2", MAIL, days(6)), 0);
+    assert_eq!(told(&mut store, "3", MAIL, days(8)), 1);
+    let states: Vec<_> = store.list(None, 3).unwrap()[0].deliveries.iter().map(|one| one.state).collect();
+    assert_eq!(states, [DeliveryState::Waiting, DeliveryState::Dropped]);
+}
+
+#[test]
 fn the_outbox_is_bounded_in_rows_and_gives_up_the_oldest() {
     let folder = Folder::new();
     let mut store = folder.open();
@@ -232,8 +244,8 @@ fn the_outbox_is_bounded_in_rows_and_gives_up_the_oldest() {
         alerts: (from..to).map(|number| (alert(&number.to_string()), MAIL.to_vec())).collect(),
         ..Outcome::default()
     };
-    assert_eq!(store.record("default", at(0), None, |_| many(0, UNSENT_ROWS_MAX)).unwrap(), 0);
-    assert_eq!(store.record("default", at(0), None, |_| many(UNSENT_ROWS_MAX, UNSENT_ROWS_MAX + 3)).unwrap(), 3);
+    assert_eq!(store.record("default", at(0), None, MAIL, |_| many(0, UNSENT_ROWS_MAX)).unwrap(), 0);
+    assert_eq!(store.record("default", at(0), None, MAIL, |_| many(UNSENT_ROWS_MAX, UNSENT_ROWS_MAX + 3)).unwrap(), 3);
     assert_eq!(store.waiting("default").unwrap().0, usize::try_from(UNSENT_ROWS_MAX).unwrap());
     assert_eq!(key(next(&mut store, "a", 0, at(0)).as_ref()), Some("3"));
 }
@@ -244,12 +256,12 @@ fn transitions_and_memory_are_kept_with_the_alerts() {
     let mut store = folder.open();
     let state = |cause: Cause| State { status: cause.status(), cause: Some(cause) };
     let seen = |cause| Some((state(cause), None));
-    let kept = store.record("default", at(0), seen(Cause::Ready), |before| {
+    let kept = store.record("default", at(0), seen(Cause::Ready), MAIL, |before| {
         assert!(before.memory.is_none());
         Outcome::default()
     });
     assert_eq!(kept.unwrap(), 0);
-    store.record("default", at(1), seen(Cause::ApiSilent), |_| Outcome::default()).unwrap();
+    store.record("default", at(1), seen(Cause::ApiSilent), MAIL, |_| Outcome::default()).unwrap();
     let rows: Vec<(Option<String>, String)> = store
         .connection
         .prepare("SELECT from_state, to_state FROM transition ORDER BY id")
@@ -287,7 +299,7 @@ fn one_that_is_locked_is_waited_for_only_so_long() {
     let (mut one, other) = (folder.open(), folder.open());
     other.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     one.connection.busy_timeout(Duration::from_millis(1)).unwrap();
-    let fault = one.record("default", at(0), None, |_| Outcome::default()).unwrap_err().to_string();
+    let fault = one.record("default", at(0), None, MAIL, |_| Outcome::default()).unwrap_err().to_string();
     assert!(fault.contains("another process holds it for too long"), "{fault}");
 }
 
