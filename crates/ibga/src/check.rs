@@ -2,6 +2,7 @@
 //! point: the file is written before anything else is done with the verdict, and waits for nothing but its own disk.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ibga_core::account::AccountId;
@@ -239,15 +240,21 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
     )
 }
 
+/// This process, which stays the same.
 fn writer() -> Writer {
-    let boot_id = secure_file::read(Path::new("/proc/sys/kernel/random/boot_id"), &Trust::default());
-    Writer {
-        program: "ibga".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        pid: std::process::id(),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
-    }
+    static WRITER: OnceLock<Writer> = OnceLock::new();
+    WRITER
+        .get_or_init(|| {
+            let boot_id = secure_file::read(Path::new("/proc/sys/kernel/random/boot_id"), &Trust::default());
+            Writer {
+                program: "ibga".into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                boot_id: boot_id.ok().map(|id| id.trim().to_owned()),
+            }
+        })
+        .clone()
 }
 
 fn observe_blocking(settings: &Settings, previous: Option<&Report>) -> Observation {
