@@ -241,7 +241,7 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
 }
 
 /// This process, which stays the same.
-fn writer() -> Writer {
+pub(crate) fn writer() -> Writer {
     static WRITER: OnceLock<Writer> = OnceLock::new();
     WRITER
         .get_or_init(|| {

@@ -3,16 +3,15 @@
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use ibga_core::alert::Alert;
 use ibga_core::clock;
-use ibga_core::secure_file::{self, Trust};
 
 use super::channel::{Channel, ChannelName, Receipt, SEND_LIMIT, SendError};
 use super::message::Message;
+use crate::check;
 use crate::store::{Delivery, Holder, Patience, Store, StoreError};
 
 /// One message that was tried.
@@ -41,11 +40,11 @@ pub struct Round {
 pub type Render<'a> = dyn Fn(&Alert) -> Message + 'a;
 
 /// This process, as the store knows it. A process id alone may be another container's, too.
-pub fn holder() -> Holder {
-    let boot = secure_file::read(Path::new("/proc/sys/kernel/random/boot_id"), &Trust::default());
+fn holder() -> Holder {
+    let writer = check::writer();
     Holder {
-        name: format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish()),
-        boot: boot.map(|boot| boot.trim().to_owned()).unwrap_or_default(),
+        name: format!("{}-{:016x}", writer.pid, RandomState::new().build_hasher().finish()),
+        boot: writer.boot_id.unwrap_or_default(),
     }
 }
 

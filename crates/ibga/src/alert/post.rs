@@ -20,7 +20,7 @@ use super::aside::{Aside, Letter, Places};
 use super::channel::{self, Channel, ChannelName, Surroundings};
 use super::message::{Message, Templates};
 use super::outbox::{self, Attempt, Round};
-use crate::check::{block_on, endpoint, trust};
+use crate::check::{self, block_on, endpoint, trust};
 use crate::market::{calendars, market};
 use crate::settings::{AlertSettings, Settings};
 use crate::store::{self, BUSY_LIMIT, Outcome, Patience, Remembered, Store};
@@ -96,7 +96,7 @@ impl<'a> Post<'a> {
         }
         let (gateway, now, endpoint) = (settings.gateway.as_str(), clock::now(), endpoint(settings));
         let (policy, hours) = (policy(&settings.alerts, SignedDuration::ZERO), hours(settings, now));
-        let host = host();
+        let host = check::writer().host;
         let no_go = NoGo {
             gateway,
             endpoint: &endpoint,
@@ -422,9 +422,4 @@ pub(crate) fn hours(settings: &Settings, now: Timestamp) -> Hours {
         },
         |calendars| Hours::of(&market(settings, &calendars).at(now)),
     )
-}
-
-/// This machine's name.
-pub(crate) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

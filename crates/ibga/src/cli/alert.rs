@@ -15,8 +15,8 @@ use super::preflight::pretty;
 use super::{CommonArgs, Exit, offered, settings};
 use crate::alert::channel::{ChannelName, SEND_LIMIT};
 use crate::alert::outbox::Attempt;
-use crate::alert::post::{Post, host, hours};
-use crate::check::endpoint;
+use crate::alert::post::{Post, hours};
+use crate::check::{endpoint, writer};
 use crate::output::{self, Output, printable};
 use crate::settings::Settings;
 use crate::store::{DeliveryState, Listed, ListedDelivery, Patience, Store};
@@ -30,10 +30,10 @@ const TEST_LIMIT: Duration = SEND_LIMIT.saturating_add(Duration::from_secs(5));
 
 const AFTER_HELP: &str = "\
 Examples:
-  ibga alert test                    send a message on every channel, and show what each server answers
+  ibga alert test                    send one on every channel, show what each server answers
   ibga alert test --channel email    on one
   ibga alert list                    what was sent, what waits and why
-  ibga alert flush                   send what waits now, whatever was agreed on with a server that refused
+  ibga alert flush                   send what waits, now
   ibga alert ack                     the problem is known: no reminders until it changes
 
 `ibga check` tells people when the verdict changes, and `ibga run` when an agent was not started. Channels are set in ibga.toml \
@@ -168,7 +168,7 @@ fn test(arguments: &TestArgs) -> Result<Exit, Exit> {
     settings.alerts.channels.retain(|channel| wanted.contains(&channel.name()));
     let (zone, now) = (TimeZone::system(), clock::now());
     let hours = hours(&settings, now);
-    let alert = policy::test(settings.gateway.as_str(), &endpoint(&settings), &host(), &hours, now);
+    let alert = policy::test(settings.gateway.as_str(), &endpoint(&settings), &writer().host, &hours, now);
     let mut post = Post::of_alert(&settings, &zone, &alert, &wanted);
     let attempts = post.deliver(Patience::PassedOver, TEST_LIMIT);
     // Nobody wants a trial that failed to arrive hours later.

@@ -32,6 +32,7 @@ pub(crate) fn all() -> Vec<Scene> {
     containers(&mut scenes);
     gateways(&mut scenes);
     settings(&mut scenes);
+    alerts(&mut scenes);
     schedulers(&mut scenes);
     scenes
 }
@@ -261,6 +262,27 @@ fn round_skew(text: &str) -> String {
         Some((before, after)) => format!("{before}clock is 120.0 s ahead{after}"),
         None => text.to_owned(),
     }
+}
+
+fn alerts(scenes: &mut Vec<Scene>) {
+    let (desk, gateway) = (Desk::new(), Gateway::playing(Scenario::Ready));
+    let port = gateway.address.port().to_string();
+    let mut scene = |name: &str, arguments: &[&str], variables: &[(&str, &str)], replaced: &[(&str, &str)]| {
+        let mut command = desk.command(arguments);
+        let ran = Ran::from(command.envs(variables.iter().copied()).output().expect("starts"));
+        scenes.push((name.into(), told(&desk, &ran, replaced)));
+    };
+    let check = ["check", "--port", &port, "--expect-mode", "live"];
+    let (state, file) = (desk.path("state"), desk.write("file", "no folder"));
+    let (state, file) = (state.to_str().expect("UTF-8"), file.to_str().expect("UTF-8"));
+    // Nobody listens at the port of discard.
+    let mail = [("ALERT_EMAIL", "me@example.org"), ("SMTP_HOST", "127.0.0.1"), ("SMTP_PORT", "9")];
+    let away = [("127.0.0.1:9", "smtp.example.org:587")];
+    scene("a mail server that is away", &check, &[&mail[..], &[("IBGA_STATE_DIR", state)]].concat(), &away);
+    let broken = [&mail[..], &[("IBGA_STATE_DIR", file)]].concat();
+    scene("a broken store", &check, &broken, &[(file, "/var/lib/ibga")]);
+    scene("no channel", &["alert", "test"], &[], &[]);
+    scene("half a channel", &["check"], &mail[..1], &[]);
 }
 
 fn settings(scenes: &mut Vec<Scene>) {
