@@ -589,7 +589,7 @@ fn make(directory: &Path, path: &Path) -> Result<(), StoreError> {
     clippy::disallowed_methods,
     reason = "the kernel tells nobody when a lock is free, but for who waits without end"
 )]
-fn lock_within(directory: &Path, limit: Duration) -> io::Result<File> {
+pub(crate) fn lock_within(directory: &Path, limit: Duration) -> io::Result<File> {
     let (watch, lock) = (Stopwatch::start(), File::open(directory)?);
     loop {
         match lock.try_lock() {

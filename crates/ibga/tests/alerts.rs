@@ -284,6 +284,32 @@ fn a_broken_store_keeps_nobody_from_being_told_and_tells_nobody_twice() {
 }
 
 #[test]
+fn many_processes_beside_a_broken_store_tell_it_once() {
+    let stage = Stage::new();
+    stage.check(Ready);
+    std::fs::write(stage.state_dir().join("ibga.sqlite"), [b'x'; 200]).expect("written");
+    for round in 0..4 {
+        let verdict = if round % 2 == 0 { WrongMode } else { Ready };
+        let check = || stage.check_in_background(verdict);
+        let run = || {
+            let mut command = stage.command(&["run", "--force", "--expect-mode", "live", "--", "false"]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+        };
+        for mut child in [check(), run(), check(), run(), check()] {
+            child.wait().expect("ends");
+        }
+    }
+    let mut kinds = stage.kinds();
+    kinds.retain(|kind| kind != "no_go");
+    assert_eq!(kinds, ["problem", "recovery", "problem", "recovery"]);
+    let mut keys = stage.inbox.keys();
+    let told = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), told, "{keys:?}");
+}
+
+#[test]
 fn a_store_that_is_held_by_another_process_is_gone_round() {
     let stage = Stage::new();
     stage.check(Ready);

@@ -4,6 +4,7 @@
 //! Called after the status file was written, and never keeps anybody from reading that.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::time::Duration;
 
 use ibga_core::alert::{self, Alert, Audience, Hours, Memory, NoGo, Policy, Trading};
@@ -30,6 +31,8 @@ pub struct Post<'a> {
     settings: &'a Settings,
     zone: &'a TimeZone,
     place: Place,
+    /// Keeps other processes from what is put aside, as long as they have time to wait.
+    _lock: Option<File>,
     channels: Vec<Box<dyn Channel>>,
     templates: Templates,
     /// What a person has to know of the store and the templates.
@@ -157,7 +160,7 @@ impl<'a> Post<'a> {
             readable = dropped.as_ref().err().and_then(|_| store.remembered(gateway).ok());
             Ok((store, dropped?))
         });
-        let mut warnings = Vec::new();
+        let (mut warnings, mut lock) = (Vec::new(), None);
         let place = match recorded {
             Ok((store, dropped)) => {
                 if let Some(aside) = taken.into_inner() {
@@ -174,6 +177,7 @@ impl<'a> Post<'a> {
                 if let Some(directory) = &settings.state_dir {
                     store::unsettle(directory, gateway);
                 }
+                lock = settings.state_dir.as_deref().and_then(|path| store::lock_within(path, store_limit).ok());
                 let aside = put_aside(put_aside_before(), || readable.unwrap_or_else(guess), &decide);
                 warnings.extend(lost(places.write(&aside)));
                 Place::Aside(aside)
@@ -186,7 +190,7 @@ impl<'a> Post<'a> {
             None => (Templates::default(), Vec::new()),
         };
         warnings.extend(faults);
-        Self { settings, zone, place, channels, templates, warnings }
+        Self { settings, zone, place, _lock: lock, channels, templates, warnings }
     }
 
     /// What a person has to know of the store and the templates, and was not told before.

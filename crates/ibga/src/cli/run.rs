@@ -96,10 +96,13 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
         let (is_go, mut post) = (judged.decision.is_go(), post.flatten());
         if !is_go {
             tell_no_go(&judged, &name, output);
+        }
+        if !is_go && !judged.decision.only_the_market() {
             let remedies = judged.remedies();
             let seen = NoGoSeen { decision: &judged.decision, report: judged.report.as_ref(), remedies: &remedies };
-            // What the refresh recorded waits in the same outbox.
-            post = Post::of_no_go(&settings, &zone, &seen, STORE_LIMIT).or(post);
+            // What the refresh recorded waits where this looks, too.
+            drop(post);
+            post = Post::of_no_go(&settings, &zone, &seen, STORE_LIMIT);
         }
         // A slow server gets the rest from the next check.
         let left = DELIVERY_LIMIT.saturating_sub(watch.elapsed());
