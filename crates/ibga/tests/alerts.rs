@@ -284,6 +284,18 @@ fn a_broken_store_keeps_nobody_from_being_told_and_tells_nobody_twice() {
 }
 
 #[test]
+fn a_store_that_is_gone_costs_nobody_the_recovery() {
+    let stage = Stage::new();
+    for verdict in [Ready, WrongMode] {
+        stage.check(verdict);
+        std::fs::remove_dir_all(stage.state_dir()).expect("removed");
+    }
+    stage.check(Ready);
+    stage.check(Ready);
+    assert_eq!(stage.kinds(), ["problem", "recovery"]);
+}
+
+#[test]
 fn many_processes_beside_a_broken_store_tell_it_once() {
     let stage = Stage::new();
     stage.check(Ready);

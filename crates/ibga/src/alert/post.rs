@@ -72,7 +72,10 @@ impl<'a> Post<'a> {
             return None;
         }
         let (policy, hours) = (policy(&settings.alerts, SignedDuration::ZERO), hours(settings, now));
-        let judge = |memory: Option<&Memory>| alert::observe(memory, report, &policy, &hours, now);
+        // A store that is gone, or was never there, says nothing of a problem that is over. It may have been told.
+        let over = previous.filter(|before| before.status != Status::Ready && report.status == Status::Ready);
+        let over = over.map(|before| Memory::known(before, now));
+        let judge = |memory: Option<&Memory>| alert::observe(memory.or(over.as_ref()), report, &policy, &hours, now);
         let text = report.error.as_deref().map(masked);
         let seen = Some((State::of(report), text.as_deref()));
         let decide = |remembered: &Remembered| {
