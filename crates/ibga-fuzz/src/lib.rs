@@ -5,6 +5,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is how these functions tell")]
 
+mod alert;
 mod codec;
 mod hints;
 mod probe;
@@ -13,6 +14,7 @@ mod settings;
 mod status;
 mod transcript;
 
+pub use alert::alert;
 pub use codec::{frame, hello, reply, request};
 pub use hints::hints;
 pub use probe::{Run, probe, run, run_unrecorded};
@@ -25,6 +27,7 @@ pub type Property = fn(&[u8]);
 
 /// All of them, by the name of their fuzzer and corpus.
 pub const PROPERTIES: &[(&str, Property)] = &[
+    ("alert", alert),
     ("frame", frame),
     ("hello", hello),
     ("hints", hints),
