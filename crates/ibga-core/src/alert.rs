@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::cause::{Cause, Status};
 
 pub use hours::{Hours, QuietHours, Trading};
-pub use memory::{Acknowledged, Memory, NoGoTold, Told};
+pub use memory::{Acknowledged, Memory, NoGoTold};
 pub use policy::{FLAPPING_SPAN, NoGo, Policy, Step, acknowledge, no_go, observe, test};
 
 /// The words that a person's filters and eyes know, one for each thing there is to do.
@@ -55,7 +55,7 @@ impl Subject {
     }
 
     /// What a gateway with this status needs, as far as that can be told without a cause.
-    pub fn of_status(status: Status) -> Self {
+    fn of_status(status: Status) -> Self {
         match status {
             Status::Ready => Self::Ready,
             Status::NotAuthenticated => Self::NeedsApproval,

@@ -31,7 +31,7 @@ pub const BUSY_LIMIT: Duration = Duration::from_secs(2);
 const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a channel belongs to the process that claimed it. Longer than one message may take.
-pub const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(30);
 const _: () = assert!(LEASE.as_secs() > SEND_LIMIT.as_secs());
 
 /// The first wait after a failure; each further one is twice as long.

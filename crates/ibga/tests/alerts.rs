@@ -338,6 +338,35 @@ fn a_store_that_is_held_by_another_process_is_gone_round() {
 }
 
 #[test]
+fn a_store_that_cannot_be_read_is_not_said_to_be_empty() {
+    let stage = Stage::new();
+    stage.desk.write("state", "a file where a directory belongs");
+    let ran = stage.run(&["alert", "flush"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.err.contains("what waits in the store cannot be told"), "{ran:?}");
+}
+
+#[test]
+fn a_trial_of_one_channel_touches_nothing_of_another() {
+    let stage = Stage::new();
+    let both = |arguments: &[&str]| {
+        let mut command = stage.command(arguments);
+        command.env("IBGA_ALERT_COMMAND", "exit 1").output().expect("the binary starts")
+    };
+    both(&["check", "--expect-mode", "live"]);
+    let store = rusqlite::Connection::open(stage.state_dir().join("ibga.sqlite")).expect("opens");
+    let long_ago = (ibga_core::clock::now() - jiff::SignedDuration::from_hours(24 * 9)).as_microsecond();
+    store.execute("UPDATE alert SET at = ?1", [long_ago]).expect("changed");
+    assert_eq!(both(&["alert", "test", "--channel", "webhook"]).status.code(), Some(0));
+    let waiting: i64 = store
+        .query_row("SELECT count(*) FROM delivery WHERE channel = 'command' AND state = 'waiting'", [], |row| {
+            row.get(0)
+        })
+        .expect("a count");
+    assert_eq!(waiting, 1);
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_made_is_gone_round() {
     let stage = Stage::new();
     stage.desk.write("state", "a file where a directory belongs");
@@ -424,6 +453,8 @@ fn a_reminder_comes_until_somebody_acknowledges() {
     assert_eq!(stage.kinds(), ["problem", "reminder", "recovery"]);
     let ran = stage.run(&["alert", "ack"]);
     assert_eq!((ran.code, ran.err.starts_with("there is nothing to acknowledge")), (Some(1), true), "{ran:?}");
+    let ran = stage.run(&["alert", "ack", "3"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), "alert 3 tells of no problem that could be acknowledged\n"));
 }
 
 #[test]
@@ -459,6 +490,10 @@ fn a_dead_mans_switch_hears_of_the_check_and_not_of_the_gateway() {
     stage.inbox.set(Manner::Refuses);
     let untold = "ready; people could not be told of it";
     assert_eq!(pings(&mut stage.check_command(Ready)), [ping("/start", ""), ping("/fail", untold)]);
+    // Left alone until its time, it is as untold as before.
+    assert_eq!(pings(&mut stage.check_command(Ready)), [ping("/start", ""), ping("/fail", untold)]);
+    stage.inbox.set(Manner::Accepts);
+    assert_eq!(stage.run(&["alert", "flush"]).code, Some(0));
     let mut unwritable = stage.check_command(Ready);
     unwritable.env("IBGA_STATUS_FILE", "/nonexistent/status.json");
     let unwritten = "ready; the status file could not be written";

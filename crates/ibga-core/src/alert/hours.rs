@@ -49,7 +49,7 @@ impl Hours {
     }
 
     /// Whether a trading session is on or begins within the given time. What is not known counts as near.
-    pub fn is_near(&self, now: Timestamp, before: SignedDuration) -> bool {
+    pub(super) fn is_near(&self, now: Timestamp, before: SignedDuration) -> bool {
         match (self.trading, self.next_open) {
             (Trading::On | Trading::Unknown, _) | (Trading::Off, None) => true,
             (Trading::Off, Some(open)) => open.duration_since(now) <= before,
@@ -58,7 +58,7 @@ impl Hours {
 
     /// The trading session that is on or comes next, by an instant of it: its end where it is on, else its beginning. Since these
     /// two differ, a session keeps one name only together with what was remembered of it before it began.
-    pub fn session(&self) -> Option<Timestamp> {
+    pub(super) fn session(&self) -> Option<Timestamp> {
         if self.trading == Trading::On { self.next_close } else { self.next_open }
     }
 }

@@ -35,7 +35,7 @@ pub struct Memory {
 
 /// What people were told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub(super) struct Told {
     /// The state, or that it changes all the time.
     pub(super) state: Remembered,
     /// When it was last told, reminders included.

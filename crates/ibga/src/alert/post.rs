@@ -71,7 +71,7 @@ impl<'a> Post<'a> {
         if settings.alerts.channels.is_empty() || (report.status == Status::Ready && nothing_waits(settings)) {
             return None;
         }
-        let (policy, hours) = (policy(&settings.alerts, SignedDuration::ZERO), hours(settings, now));
+        let (policy, hours) = (policy(&settings.alerts), hours(settings, now));
         // A store that is gone, or was never there, says nothing of a problem that is over. It may have been told.
         let over = previous.filter(|before| before.status != Status::Ready && report.status == Status::Ready);
         let over = over.map(|before| Memory::known(before, now));
@@ -101,7 +101,7 @@ impl<'a> Post<'a> {
             return None;
         }
         let (gateway, now, endpoint) = (settings.gateway.as_str(), clock::now(), endpoint(settings));
-        let (policy, hours) = (policy(&settings.alerts, SignedDuration::ZERO), hours(settings, now));
+        let (policy, hours) = (policy(&settings.alerts), hours(settings, now));
         let host = check::writer().host;
         let no_go = NoGo {
             gateway,
@@ -128,7 +128,9 @@ impl<'a> Post<'a> {
     pub fn of_alert(settings: &'a Settings, zone: &'a TimeZone, alert: &Alert, channels: &[ChannelName]) -> Self {
         let alerts = vec![(alert.clone(), channels.to_vec())];
         let decide = |_: &Remembered| Outcome { alerts: alerts.clone(), ..Outcome::default() };
-        Self::posted(settings, zone, clock::now(), None, BUSY_LIMIT, decide, Remembered::default)
+        let mut post = Self::posted(settings, zone, clock::now(), None, BUSY_LIMIT, decide, Remembered::default);
+        post.channels.retain(|channel| channels.contains(&channel.name()));
+        post
     }
 
     /// Lets the store decide and keep, and what was put aside before goes into the same transaction. If it cannot, the decision is
@@ -251,16 +253,11 @@ impl<'a> Post<'a> {
         self.warnings.extend(lost(written));
     }
 
-    /// How many messages still wait on the channels that are set.
-    pub fn still_waiting(&self) -> usize {
-        let names = self.channels.iter().map(|channel| channel.name());
-        let wait = |name| match &self.place {
-            Place::Store(store) => store.waiting_on(self.settings.gateway.as_str(), name).unwrap_or_default(),
-            Place::Aside(aside) => {
-                aside.letters.iter().filter(|letter| Letter::known(&letter.waiting).contains(&name)).count()
-            }
-        };
-        names.map(wait).sum()
+    /// How many messages still wait on the channels that are set; none if that cannot be told.
+    pub fn still_waiting(&self) -> Option<usize> {
+        let Place::Store(store) = &self.place else { return None };
+        let gateway = self.settings.gateway.as_str();
+        self.channels.iter().map(|channel| store.waiting_on(gateway, channel.name()).ok()).sum()
     }
 
     /// Gives up what waits of one alert, and says why.
@@ -274,6 +271,11 @@ impl<'a> Post<'a> {
         };
         self.warnings.extend(given_up.err());
     }
+}
+
+/// Whether something was put aside, while the store could not be used, that it has not taken in yet.
+pub fn is_put_aside(settings: &Settings) -> bool {
+    places(settings).any()
 }
 
 /// Whether everybody knows that the gateway is ready, and nothing waits to be sent.
@@ -407,10 +409,10 @@ fn routed(settings: &AlertSettings, alerts: impl IntoIterator<Item = Alert>) -> 
 }
 
 /// What the operator wants to be told.
-fn policy(settings: &AlertSettings, after: SignedDuration) -> Policy {
+fn policy(settings: &AlertSettings) -> Policy {
     let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     Policy {
-        after: settings.after.map_or(after, signed),
+        after: settings.after.map_or(SignedDuration::ZERO, signed),
         collapses_flapping: settings.flapping,
         reminds: settings.reminders,
         escalates_after: settings.escalate_after.filter(|_| !settings.escalate_to.is_empty()).map(signed),

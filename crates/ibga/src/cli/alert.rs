@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use ibga_core::alert::{self as policy, Memory};
+use ibga_core::alert::{self as policy, Kind, Memory};
 use ibga_core::clock;
 use ibga_core::secure_file::{self, Trust};
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use super::preflight::pretty;
 use super::{CommonArgs, Exit, offered, settings};
 use crate::alert::channel::{ChannelName, SEND_LIMIT};
 use crate::alert::outbox::Attempt;
-use crate::alert::post::{Post, hours};
+use crate::alert::post::{Post, hours, is_put_aside};
 use crate::check::{endpoint, writer};
 use crate::output::{self, Output, printable};
 use crate::settings::Settings;
@@ -36,7 +36,7 @@ Examples:
   ibga alert flush                   send what waits, now
   ibga alert ack                     the problem is known: no reminders until it changes
 
-`ibga check` tells people when the verdict changes, and `ibga run` when an agent was not started. Channels are set in ibga.toml \
+`ibga check` and `ibga run --refresh-status` tell people when the verdict changes, `ibga run` when an agent was not started. Channels are set in ibga.toml \
 or the environment (docs/alerts.md); there is none by default.
 
 Exit codes: 0 done, 1 a channel failed or there is nothing to acknowledge, 2 wrong usage or configuration.";
@@ -163,9 +163,8 @@ fn with_channels(common: &CommonArgs) -> Result<Settings, Exit> {
 }
 
 fn test(arguments: &TestArgs) -> Result<Exit, Exit> {
-    let mut settings = with_channels(&arguments.common)?;
+    let settings = with_channels(&arguments.common)?;
     let wanted = chosen(&arguments.channels, &settings)?;
-    settings.alerts.channels.retain(|channel| wanted.contains(&channel.name()));
     let (zone, now) = (TimeZone::system(), clock::now());
     let hours = hours(&settings, now);
     let alert = policy::test(settings.gateway.as_str(), &endpoint(&settings), &writer().host, &hours, now);
@@ -206,16 +205,18 @@ fn flush(arguments: &FlushArgs) -> Result<Exit, Exit> {
     let attempts = post.deliver(Patience::PassedOver, FLUSH_LIMIT);
     let output = arguments.common.output();
     let left = post.still_waiting();
-    if attempts.is_empty() && left == 0 && !arguments.json {
+    if attempts.is_empty() && left == Some(0) && !arguments.json {
         output.data("nothing waits");
     } else {
         tell(&attempts, &[], arguments.json, output);
     }
     warn(&mut post);
-    if left > 0 {
-        output::fault(&format!("still waiting: {left}; another process is sending, or a channel failed"));
+    match left {
+        Some(0) => return Ok(exit(&attempts)),
+        Some(left) => output::fault(&format!("still waiting: {left}; another process is sending, or a channel failed")),
+        None => output::fault("what waits in the store cannot be told"),
     }
-    Ok(if left == 0 { exit(&attempts) } else { Exit::No })
+    Ok(Exit::No)
 }
 
 /// What each server said.
@@ -369,13 +370,25 @@ fn ack(arguments: &AckArgs) -> Result<Exit, Exit> {
         output::fault(&text);
         Exit::No
     };
+    if is_put_aside(&settings) {
+        // What the store remembers is older until it has taken this in.
+        drop(Post::of_what_waits(&settings, &TimeZone::system()));
+    }
     let store = Store::open_existing(settings.state_dir.as_deref()).map_err(|fault| no(fault.to_string()))?;
     let mut store = store.ok_or_else(|| no("there is nothing to acknowledge: no alert so far".into()))?;
     let since = match arguments.id {
         Some(id) => {
             let alert = store.alert(id, gateway).map_err(|fault| no(fault.to_string()))?;
             let unknown = || no(format!("there is no alert {id} of gateway {gateway}; `ibga alert list` shows them"));
-            Some(alert.ok_or_else(unknown)?.since)
+            let alert = alert.ok_or_else(unknown)?;
+            match alert.kind {
+                Kind::Problem | Kind::Reminder | Kind::Escalation => Some(alert.since),
+                // Of the changes, whichever it is at.
+                Kind::Flapping | Kind::Settled => None,
+                Kind::Recovery | Kind::NoGo | Kind::Test => {
+                    return Err(no(format!("alert {id} tells of no problem that could be acknowledged")));
+                }
+            }
         }
         None => None,
     };

@@ -102,6 +102,10 @@ pub(super) fn deliver(mut post: Post<'_>, limit: Duration, output: Output) -> To
             }
         }
     }
+    // Also what is left alone until its time.
+    if post.still_waiting().is_some_and(|left| left > 0) {
+        told = Told::NotAll;
+    }
     for warning in post.take_warnings() {
         output.message(&format!("warning: {}", printable(&warning)));
     }

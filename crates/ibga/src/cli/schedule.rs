@@ -192,6 +192,12 @@ fn environment_to_carry(settings: &Settings) -> Result<Vec<(String, String)>, St
                  here, or expect_accounts into ibga.toml"
             ));
         }
+        if name == "IBGA_ALERT_COMMAND" {
+            return Err(format!(
+                "{name} stands in this shell alone, and a crontab or a unit would show it to others: put it into `.env` here, or \
+                 alert_command into ibga.toml"
+            ));
+        }
         carried.push((name.to_owned(), value));
     }
     Ok(carried)

@@ -182,7 +182,7 @@ fn judge_store(path: &Path, seen: InStore) -> Finding {
         Err(fault) => Finding::doubtful(
             subject,
             format!("the store cannot be used, so alerts go out directly: {fault}"),
-            "repair what is named there; nothing is lost meanwhile",
+            "repair what is named there; people are told meanwhile",
         ),
     }
 }

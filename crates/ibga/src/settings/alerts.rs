@@ -17,7 +17,7 @@ use crate::alert::channel::ChannelName;
 /// Who is told, how and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertSettings {
-    /// How long a cause has to hold before it is told while no trading session is near; none for the command's own default.
+    /// How long a cause has to hold before it is told while no trading session is near; none for at once.
     pub after: Option<Duration>,
     /// Whether frequent changes are told as one.
     pub flapping: bool,
@@ -158,9 +158,7 @@ impl ChannelSettings {
             Self::Command { .. } => ChannelName::Command,
         }
     }
-}
 
-impl ChannelSettings {
     /// Whether it is one of the two ways for mails.
     pub fn is_mail(&self) -> bool {
         matches!(self, Self::Email(_) | Self::Sendmail { .. })

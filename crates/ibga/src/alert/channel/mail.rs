@@ -169,17 +169,15 @@ impl Veil {
     /// The text with everything hidden. Servers change the case of what they repeat.
     pub(super) fn draw(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (needle, mask)| {
-            let (mut drawn, mut rest) = (String::new(), text.as_str());
-            while let Some((before, after)) = rest
-                .to_ascii_lowercase()
-                .find(needle)
-                .and_then(|at| Some((rest.get(..at)?, rest.get(at + needle.len()..)?)))
-            {
-                drawn.push_str(before);
+            // Of the same length, so that places in it are places in the text.
+            let lower = text.to_ascii_lowercase();
+            let (mut drawn, mut done) = (String::new(), 0);
+            for (at, _) in lower.match_indices(needle.as_str()) {
+                drawn.push_str(text.get(done..at).unwrap_or_default());
                 drawn.push_str(mask);
-                rest = after;
+                done = at + needle.len();
             }
-            drawn.push_str(rest);
+            drawn.push_str(text.get(done..).unwrap_or_default());
             drawn
         })
     }
