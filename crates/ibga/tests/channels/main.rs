@@ -261,7 +261,7 @@ async fn what_is_no_http() {
 #[tokio::test]
 async fn refusals() {
     let token = " (check the token or password, and the URL): ";
-    let url = " (check the URL): ";
+    let url = " (check the URL, and the token if it is a part of it): ";
     for (status, headers, blame, wait, advice) in [
         ("400 Bad Request", "", Blame::Message, None, ": "),
         ("401 Unauthorized", "", Blame::Channel, None, token),

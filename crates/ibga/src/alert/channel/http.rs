@@ -203,7 +203,9 @@ impl Answer {
     fn advice(&self) -> String {
         let advice = match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "check the token or password, and the URL",
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE => "check the URL",
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE => {
+                "check the URL, and the token if it is a part of it"
+            }
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => "the proxy wants a user and password in HTTPS_PROXY",
             status if status.is_redirection() => {
                 let to = self.leads_to.as_deref().unwrap_or("another place");

@@ -7,7 +7,7 @@ use ibga_core::alert::QuietHours;
 use super::{AlertSettings, ChannelSettings, Secret, Smtp, SmtpSecurity};
 use crate::alert::channel::ChannelName;
 use crate::settings::fault::{Fault, Origin, Place, Problem};
-use crate::settings::layers::{Entry, pick};
+use crate::settings::layers::{Entry, Layer, pick};
 use crate::settings::names::alerts as names;
 use crate::settings::names::{Kind, Setting};
 use crate::settings::values::{self, Host, Parse, alerts as alert_values};
@@ -167,7 +167,12 @@ impl Reader<'_> {
         if let Some(from) = self.set(&names::SMTP_FROM, alert_values::address)? {
             return Ok(from.value);
         }
-        let user = pick(self.layers, &names::SMTP_USER).and_then(|entry| entry.items.first());
+        // The strongest word on the user, unless it names a file.
+        let is_told = |layer: &&&Layer| {
+            [&names::SMTP_USER, &names::SMTP_USER_FILE].iter().any(|one| pick(&[**layer], one).is_some())
+        };
+        let strongest = self.layers.iter().find(is_told);
+        let user = strongest.and_then(|layer| pick(&[*layer], &names::SMTP_USER)?.items.first());
         let user = user.and_then(|given| values::read(&given.text, alert_values::address).ok());
         // A machine may have a name that no mail can come from.
         let machine = || alert_values::address(&format!("ibga@{}", (sources.host_name)()));

@@ -350,6 +350,8 @@ fn mail_as_it_is_sent_where_little_is_said() {
     assert_eq!(from(beside("smtp_user").with_variable("SMTP_USER", "someone")), "ibga@trader");
     assert_eq!(from(beside("smtp_user").with_variable("SMTP_USER", "someone@b.c")), "someone@b.c");
     assert_eq!(from(beside("smtp_user").with_variable("SMTP_USER_FILE", "/some@one")), "ibga@trader");
+    let other = beside("smtp_user").with_variable("SMTP_USER_FILE", "/user");
+    assert_eq!(from(other.with_file("ibga.toml", "smtp_user = \"weaker@b.c\"")), "ibga@trader");
     let mail = smtp(&beside("smtp_pass").with_file(".env", "SMTP_PASS=' hunter2 '").settings());
     assert_eq!(mail.login, Some((Secret::Text("x".into()), Secret::Text(" hunter2 ".into()))), "blanks count");
     assert_eq!((mail.security, mail.host.as_str()), (SmtpSecurity::StartTls, "mail"));
