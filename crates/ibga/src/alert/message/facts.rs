@@ -61,7 +61,7 @@ facts! {
     trading: &'static str, "`on`, `off` or `unknown`, when the alert was made";
     market: String, "the market in a few words: `opens in 42 min`, `the market is open`";
     is_open: bool, "whether it is open when the message is written, as far as is known";
-    countdown: Option<String>, "the same, where something keeps an agent from trading";
+    countdown: Option<String>, "`market`, where something keeps an agent from trading";
     opens_in: Option<String>, "how long it is to the next open: `42 min`";
     opens_in_minutes: Option<i64>, "the same as whole minutes";
     next_open: Option<String>, "when the market opens next, as local time with offset";
