@@ -7,6 +7,13 @@
 //!
 //! The lease runs by the machine's uptime, since the wall clock may step while a message is on its way. Instants that lie further
 //! in the future than any wait can reach were written before the clock was set back; they count as past.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `schema.sql` | the tables |
+//! | `statements.rs` | what is read and written inside a transaction |
+
+mod statements;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -19,6 +26,11 @@ use ibga_core::clock::Stopwatch;
 use ibga_core::transition::State;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use statements::{
+    hold, insert, is_held_by_another, list, mark_sent_by_key, next_due, note_transition, prune, release, remember,
+    remembered,
+};
 
 use crate::alert::channel::{Blame, ChannelName, SEND_LIMIT, SendError};
 
@@ -51,50 +63,7 @@ const KEPT_ROWS_MAX: i64 = 20_000;
 /// The schema that this version writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
 
-const SCHEMA: &str = "
-CREATE TABLE gateway (
-    name TEXT PRIMARY KEY,
-    memory TEXT,
-    no_go TEXT,
-    aside TEXT
-) STRICT;
-CREATE TABLE transition (
-    id INTEGER PRIMARY KEY,
-    gateway TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    from_state TEXT,
-    to_state TEXT NOT NULL,
-    text TEXT
-) STRICT;
-CREATE INDEX transition_by_gateway ON transition (gateway, id);
-CREATE TABLE alert (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    gateway TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    document TEXT NOT NULL
-) STRICT;
-CREATE TABLE delivery (
-    alert INTEGER NOT NULL REFERENCES alert (id) ON DELETE CASCADE,
-    channel TEXT NOT NULL,
-    gateway TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'dropped')),
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due_at INTEGER NOT NULL,
-    ended_at INTEGER,
-    answer TEXT,
-    PRIMARY KEY (alert, channel)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX delivery_waiting ON delivery (gateway, channel, alert) WHERE state = 'waiting';
-CREATE TABLE lease (
-    gateway TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    holder TEXT NOT NULL,
-    boot TEXT NOT NULL,
-    until_ms INTEGER NOT NULL,
-    PRIMARY KEY (gateway, channel)
-) STRICT, WITHOUT ROWID;
-";
+const SCHEMA: &str = include_str!("store/schema.sql");
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -615,236 +584,6 @@ fn uptime_ms() -> i64 {
 fn backoff(attempts: i64) -> SignedDuration {
     let doublings = u32::try_from(attempts.clamp(0, 16)).unwrap_or_default();
     BACKOFF_FIRST.saturating_mul(2_i32.saturating_pow(doublings)).min(BACKOFF_MAX)
-}
-
-/// What cannot be read, of another version perhaps, is as if it had never been: then what is wrong is told once more.
-fn remembered(connection: &Connection, gateway: &str) -> rusqlite::Result<Remembered> {
-    let row = connection
-        .query_row("SELECT memory, no_go, aside FROM gateway WHERE name = ?1", params![gateway], |row| {
-            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let (memory, no_go, aside) = row.unwrap_or_default();
-    Ok(Remembered {
-        memory: memory.and_then(|text| serde_json::from_str(&text).ok()),
-        no_go: no_go.and_then(|text| serde_json::from_str(&text).ok()),
-        aside,
-    })
-}
-
-fn remember(transaction: &Transaction<'_>, gateway: &str, outcome: &Outcome) -> rusqlite::Result<()> {
-    let memory = outcome.memory.as_ref().map(document).transpose()?;
-    let no_go = outcome.no_go.as_ref().map(document).transpose()?;
-    transaction.execute(
-        "INSERT INTO gateway (name, memory, no_go, aside) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE
-         SET memory = coalesce(excluded.memory, memory), no_go = coalesce(excluded.no_go, no_go),
-             aside = coalesce(excluded.aside, aside)",
-        params![gateway, memory, no_go, outcome.aside],
-    )?;
-    Ok(())
-}
-
-fn document(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|fault| rusqlite::Error::ToSqlConversionFailure(Box::new(fault)))
-}
-
-fn note_transition(
-    transaction: &Transaction<'_>,
-    gateway: &str,
-    now: Timestamp,
-    before: &Remembered,
-    state: State,
-    text: Option<&str>,
-) -> rusqlite::Result<()> {
-    let from = before.memory.as_ref().and_then(Memory::state);
-    if from == Some(state) {
-        return Ok(());
-    }
-    let code = |state: State| state.cause.map_or(state.status.as_str(), ibga_core::cause::Cause::code);
-    transaction.execute(
-        "INSERT INTO transition (gateway, at, from_state, to_state, text) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![gateway, now.as_microsecond(), from.map(code), code(state), text],
-    )?;
-    Ok(())
-}
-
-/// An alert that was there before stays as it is, with its deliveries.
-fn insert(
-    transaction: &Transaction<'_>,
-    alert: &Alert,
-    channels: &[ChannelName],
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO alert (key, gateway, at, document) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO NOTHING",
-        params![alert.key, alert.gateway, alert.at.as_microsecond(), document(alert)?],
-    )?;
-    for channel in channels {
-        transaction.execute(
-            "INSERT INTO delivery (alert, channel, gateway, state, due_at)
-             SELECT id, ?2, ?3, 'waiting', ?4 FROM alert WHERE key = ?1 ON CONFLICT DO NOTHING",
-            params![alert.key, channel.as_str(), alert.gateway, now.as_microsecond()],
-        )?;
-    }
-    Ok(())
-}
-
-fn mark_sent_by_key(
-    transaction: &Transaction<'_>,
-    key: &str,
-    channel: ChannelName,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "UPDATE delivery SET state = 'sent', attempts = attempts + 1, ended_at = ?3, answer = 'sent without the store'
-         WHERE channel = ?2 AND state = 'waiting' AND alert = (SELECT id FROM alert WHERE key = ?1)",
-        params![key, channel.as_str(), now.as_microsecond()],
-    )?;
-    Ok(())
-}
-
-/// Keeps the store within its bounds. Returns how many messages were given up.
-fn prune(transaction: &Transaction<'_>, gateway: &str, now: Timestamp, set: &[ChannelName]) -> rusqlite::Result<usize> {
-    let set = document(&set.iter().map(|name| name.as_str()).collect::<Vec<_>>())?;
-    let before = |age| now.checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH).as_microsecond();
-    let too_old = transaction.execute(
-        "UPDATE delivery SET state = 'dropped', ended_at = ?2,
-             answer = coalesce(answer || '; ', '') || 'given up after 7 days'
-         WHERE gateway = ?1 AND state = 'waiting'
-           AND (attempts >= ?4 OR channel NOT IN (SELECT value FROM json_each(?5)))
-           AND alert IN (SELECT id FROM alert WHERE gateway = ?1 AND at < ?3)",
-        params![gateway, now.as_microsecond(), before(UNSENT_AGE_MAX), UNSENT_ATTEMPTS_MIN, set],
-    )?;
-    let too_many = transaction.execute(
-        "UPDATE delivery SET state = 'dropped', ended_at = ?2,
-             answer = coalesce(answer || '; ', '') || 'given up: too many messages wait'
-         WHERE gateway = ?1 AND state = 'waiting' AND (alert, channel) IN (
-             SELECT alert, channel FROM (
-                 SELECT alert, channel, row_number() OVER (PARTITION BY channel ORDER BY alert DESC) AS place
-                 FROM delivery WHERE gateway = ?1 AND state = 'waiting') WHERE place > ?3)",
-        params![gateway, now.as_microsecond(), UNSENT_ROWS_MAX],
-    )?;
-    transaction.execute(
-        "DELETE FROM alert WHERE (at < ?1 OR id <= (SELECT max(id) FROM alert) - ?2)
-           AND NOT EXISTS (SELECT 1 FROM delivery WHERE alert = alert.id AND state = 'waiting')",
-        params![before(KEPT_AGE_MAX), KEPT_ROWS_MAX],
-    )?;
-    transaction
-        .execute("DELETE FROM transition WHERE id <= (SELECT max(id) FROM transition) - ?1", params![KEPT_ROWS_MAX])?;
-    Ok(too_old + too_many)
-}
-
-fn is_held_by_another(
-    transaction: &Transaction<'_>,
-    gateway: &str,
-    channel: ChannelName,
-    holder: &Holder,
-    uptime_ms: i64,
-) -> rusqlite::Result<bool> {
-    transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM lease WHERE gateway = ?1 AND channel = ?2 AND holder <> ?3 AND boot = ?4
-                        AND until_ms > ?5)",
-        params![gateway, channel.as_str(), holder.name, holder.boot, uptime_ms],
-        |row| row.get(0),
-    )
-}
-
-fn hold(
-    transaction: &Transaction<'_>,
-    gateway: &str,
-    channel: ChannelName,
-    holder: &Holder,
-    uptime_ms: i64,
-) -> rusqlite::Result<()> {
-    let until = uptime_ms.saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or_default());
-    transaction.execute(
-        "INSERT OR REPLACE INTO lease (gateway, channel, holder, boot, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![gateway, channel.as_str(), holder.name, holder.boot, until],
-    )?;
-    Ok(())
-}
-
-fn release(
-    transaction: &Transaction<'_>,
-    gateway: &str,
-    channel: ChannelName,
-    holder: &Holder,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "DELETE FROM lease WHERE gateway = ?1 AND channel = ?2 AND holder = ?3 AND boot = ?4",
-        params![gateway, channel.as_str(), holder.name, holder.boot],
-    )?;
-    Ok(())
-}
-
-fn next_due(
-    transaction: &Transaction<'_>,
-    gateway: &str,
-    channel: ChannelName,
-    after: i64,
-    patience: Patience,
-    now: Timestamp,
-) -> rusqlite::Result<Option<Delivery>> {
-    let latest = match patience {
-        Patience::PassedOver => i64::MAX,
-        Patience::Kept => now.as_microsecond(),
-    };
-    // What is due later than any wait can reach was written before the clock was set back.
-    let impossible = now.checked_add(BACKOFF_MAX).unwrap_or(now).as_microsecond();
-    let mut next = transaction.prepare(
-        "SELECT alert.id, alert.document, delivery.attempts FROM delivery JOIN alert ON alert.id = delivery.alert
-         WHERE delivery.gateway = ?1 AND delivery.channel = ?2 AND delivery.state = 'waiting' AND alert.id > ?3
-           AND alert.id <= (SELECT max(alert) FROM delivery WHERE gateway = ?1 AND channel = ?2
-                            AND state = 'waiting' AND alert > ?3 AND (due_at <= ?4 OR due_at > ?5))
-         ORDER BY alert.id LIMIT 1",
-    )?;
-    loop {
-        let bounds = params![gateway, channel.as_str(), after, latest, impossible];
-        let row = next
-            .query_row(bounds, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))
-            .optional()?;
-        let Some((id, text, attempts)) = row else { return Ok(None) };
-        if let Ok(alert) = serde_json::from_str(&text) {
-            return Ok(Some(Delivery { id, channel, alert, attempts }));
-        }
-        // It must not keep back what comes after it.
-        transaction.execute(
-            "UPDATE delivery SET state = 'dropped', ended_at = ?3, answer = 'given up: it cannot be read'
-             WHERE alert = ?1 AND channel = ?2",
-            params![id, channel.as_str(), now.as_microsecond()],
-        )?;
-    }
-}
-
-fn list(connection: &Connection, gateway: Option<&str>, rows_max: usize) -> rusqlite::Result<Vec<Listed>> {
-    let mut alerts = connection
-        .prepare("SELECT id, document FROM alert WHERE ?1 IS NULL OR gateway = ?1 ORDER BY id DESC LIMIT ?2")?;
-    let mut deliveries = connection.prepare(
-        "SELECT channel, state, attempts, due_at, ended_at, answer FROM delivery WHERE alert = ?1 ORDER BY channel",
-    )?;
-    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
-    let rows = alerts.query_map(params![gateway, rows_max], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-    let mut listed = Vec::new();
-    for row in rows {
-        let (id, text): (i64, String) = row?;
-        // What cannot be read cannot be shown.
-        let Ok(alert) = serde_json::from_str(&text) else { continue };
-        let deliveries = deliveries.query_map(params![id], listed_delivery)?.collect::<rusqlite::Result<_>>()?;
-        listed.push(Listed { id, alert, deliveries });
-    }
-    listed.reverse();
-    Ok(listed)
-}
-
-fn listed_delivery(row: &rusqlite::Row<'_>) -> rusqlite::Result<ListedDelivery> {
-    Ok(ListedDelivery {
-        channel: row.get(0)?,
-        state: DeliveryState::from_word(&row.get::<_, String>(1)?),
-        attempts: row.get(2)?,
-        due_at: timestamp(row.get(3)?),
-        ended_at: row.get::<_, Option<i64>>(4)?.map(timestamp),
-        answer: row.get(5)?,
-    })
 }
 
 #[cfg(test)]

@@ -132,6 +132,21 @@ fn the_first_report_alerts_only_if_it_is_not_ready() {
 }
 
 #[test]
+fn a_template_of_ones_own_is_used_and_a_broken_one_costs_nothing() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.desk.path("templates")).expect("a folder");
+    stage.desk.write("templates/subject.txt", "{{ gateway }}: {{ cause }}");
+    stage.desk.write("templates/body.txt", "{{ no_such_variable }}");
+    let mut command = stage.check_command(WrongMode);
+    command.env("IBGA_ALERT_TEMPLATES", stage.desk.path("templates"));
+    let ran = Ran::from(command.output().expect("the binary starts"));
+    let alerts = stage.inbox.alerts();
+    assert_eq!(alerts[0]["data"]["subject"], "default: wrong_mode");
+    assert!(alerts[0]["data"]["text"].as_str().is_some_and(|text| text.starts_with("DO NOW")), "{alerts:?}");
+    assert!(ran.err.contains("body.txt") && ran.err.contains("the built-in template is taken"), "{ran:?}");
+}
+
+#[test]
 fn no_account_id_is_told() {
     let stage = Stage::new();
     stage.run(&["check", "--expect-account", "U7654321"]);
