@@ -25,7 +25,7 @@ use crate::cause::{Cause, Status};
 
 pub use hours::{Hours, QuietHours, Trading};
 pub use memory::{Acknowledged, Memory, NoGoTold};
-pub use policy::{FLAPPING_SPAN, NoGo, Policy, Step, acknowledge, no_go, observe, test};
+pub use policy::{Acted, FLAPPING_SPAN, NoGo, Policy, Step, acknowledge, acted, no_go, observe, test};
 
 /// The words that a person's filters and eyes know, one for each thing there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +41,12 @@ pub enum Subject {
     ConnectionError,
     /// An agent was not started.
     PreflightFailed,
+    /// The gateway was acted upon to recover it.
+    Recovery,
+    /// Acting upon it has not helped, and has ended.
+    RecoveryGivenUp,
+    /// A supervised agent was stopped.
+    AgentStopped,
     /// Nothing happened: the way of an alert is tried.
     Test,
 }
@@ -72,6 +78,9 @@ impl Subject {
             Self::ContainerDown => "IBGA CONTAINER DOWN",
             Self::ConnectionError => "IBGA CONNECTION ERROR",
             Self::PreflightFailed => "AGENT PRE-FLIGHT FAILED",
+            Self::Recovery => "IBGA RECOVERY",
+            Self::RecoveryGivenUp => "IBGA RECOVERY GIVEN UP",
+            Self::AgentStopped => "AGENT STOPPED",
             Self::Test => "IBGA TEST",
         }
     }
@@ -101,6 +110,8 @@ pub enum Kind {
     Settled,
     /// An agent was not started.
     NoGo,
+    /// Something was done: to the gateway, or to an agent.
+    Act,
     /// The way is tried.
     Test,
 }
@@ -116,6 +127,7 @@ impl Kind {
             Self::Flapping => "flapping",
             Self::Settled => "settled",
             Self::NoGo => "no_go",
+            Self::Act => "act",
             Self::Test => "test",
         }
     }

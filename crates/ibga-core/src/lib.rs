@@ -8,6 +8,7 @@
 //! [`clock`], [`secure_file`] and [`status_file`]. There is no runtime and no socket, so that an agent can embed the gate.
 
 pub mod account;
+pub mod act;
 pub mod alert;
 pub mod calendar;
 pub mod cause;

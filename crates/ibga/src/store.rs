@@ -21,6 +21,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ibga_core::act::Act;
 use ibga_core::alert::{Alert, Memory, NoGoTold};
 use ibga_core::clock::Stopwatch;
 use ibga_core::transition::State;
@@ -28,8 +29,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use statements::{
-    hold, insert, is_held_by_another, list, mark_sent_by_key, next_due, note_transition, prune, release, remember,
-    remembered,
+    acts, hold, insert, is_held_by_another, list, mark_sent_by_key, next_due, note_act, note_transition, prune,
+    release, remember, remembered,
 };
 
 use crate::alert::channel::{Blame, ChannelName, SEND_LIMIT, SendError};
@@ -371,6 +372,16 @@ impl Store {
             }
             Ok(changed)
         })
+    }
+
+    /// Keeps an act. Keeping it twice changes nothing.
+    pub fn note_act(&mut self, act: &Act) -> Result<(), StoreError> {
+        self.write(|transaction| note_act(transaction, act))
+    }
+
+    /// The newest acts that concern a gateway, the newest last. `None` for those of all gateways.
+    pub fn acts(&self, gateway: Option<&str>, rows_max: usize) -> Result<Vec<Act>, StoreError> {
+        acts(&self.connection, gateway, rows_max).map_err(|fault| self.fault(fault))
     }
 
     /// What is remembered of a gateway.

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::hours::{Hours, QuietHours, Trading};
 use super::memory::{Acknowledged, Memory, NoGoTold, Remembered, Told};
 use super::{Alert, Audience, Kind, Reason, Subject};
+use crate::act::{Act, ActKind};
 use crate::cause::Cause;
 use crate::gate::{Decision, Rule};
 use crate::log_hints::masked;
@@ -365,6 +366,54 @@ fn reasons(no_go: &NoGo<'_>) -> Vec<Reason> {
             text: masked(&check.to_string()),
         })
         .collect()
+}
+
+/// Something that was done, and what is known of the gateway at that.
+#[derive(Clone, Copy, Debug)]
+pub struct Acted<'a> {
+    /// The gateway's name.
+    pub gateway: &'a str,
+    /// Host and port of its API.
+    pub endpoint: &'a str,
+    /// This machine.
+    pub host: &'a str,
+    /// What was done.
+    pub act: &'a Act,
+    /// The newest report, if there is one.
+    pub report: Option<&'a Report>,
+    /// What a person has to do, if anything.
+    pub remedies: &'a [String],
+}
+
+/// Tells of an act, whatever the hour: it cannot be told later as if it were news. `None` for one that a person did or that was not
+/// done.
+pub fn acted(acted: &Acted<'_>, hours: &Hours) -> Option<Alert> {
+    let act = acted.act;
+    let subject = match act.kind {
+        ActKind::Recovery => Subject::Recovery,
+        ActKind::RecoveryGivenUp => Subject::RecoveryGivenUp,
+        ActKind::AgentStopped => Subject::AgentStopped,
+        ActKind::Halted | ActKind::Resumed | ActKind::Rehearsal => return None,
+    };
+    Some(Alert {
+        key: act.key(),
+        kind: Kind::Act,
+        subject,
+        audience: Audience::First,
+        gateway: acted.gateway.to_owned(),
+        endpoint: acted.endpoint.to_owned(),
+        host: acted.host.to_owned(),
+        status: acted.report.map(|report| report.status),
+        cause: acted.report.and_then(Report::cause),
+        text: Some(masked(&act.text)),
+        reasons: Vec::new(),
+        remedies: acted.remedies.iter().map(|remedy| masked(remedy)).collect(),
+        since: act.at,
+        at: act.at,
+        down_since: None,
+        changes: None,
+        hours: hours.clone(),
+    })
 }
 
 /// The alert with which a person tries the way.

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
-use ibga_core::alert::Kind;
+use ibga_core::alert::{Alert, Kind, Subject};
 use ibga_core::secure_file::Trust;
 use serde_json::{Value, json};
 
@@ -183,11 +183,13 @@ enum Urgency {
 }
 
 impl Urgency {
-    fn of(kind: Kind) -> Self {
-        match kind {
+    fn of(alert: &Alert) -> Self {
+        match alert.kind {
             Kind::Problem | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::NoGo => Self::Alarm,
             Kind::Recovery => Self::AllClear,
-            Kind::Settled | Kind::Test => Self::Notice,
+            // What could not be helped, or was stopped, takes a person.
+            Kind::Act if alert.subject != Subject::Recovery => Self::Alarm,
+            Kind::Act | Kind::Settled | Kind::Test => Self::Notice,
         }
     }
 }

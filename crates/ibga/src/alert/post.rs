@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::time::Duration;
 
-use ibga_core::alert::{self, Alert, Audience, Hours, Memory, NoGo, Policy, Trading};
+use ibga_core::act::Act;
+use ibga_core::alert::{self, Acted, Alert, Audience, Hours, Memory, NoGo, Policy, Trading};
 use ibga_core::cause::Status;
 use ibga_core::clock;
 use ibga_core::gate::Decision;
@@ -116,6 +117,29 @@ impl<'a> Post<'a> {
             let (no_go, alert) = told.unzip();
             Outcome { no_go, alerts: routed(&settings.alerts, alert), ..Outcome::default() }
         };
+        Some(Self::posted(settings, zone, now, None, store_limit, decide, Remembered::default))
+    }
+
+    /// Takes an act in that was done. `None` if no channel is set or nobody is to be told of such an act.
+    ///
+    /// Other processes at the store are waited for no longer than `store_limit`.
+    pub fn of_act(
+        settings: &'a Settings,
+        zone: &'a TimeZone,
+        act: &Act,
+        report: Option<&Report>,
+        remedies: &[String],
+        store_limit: Duration,
+    ) -> Option<Self> {
+        if settings.alerts.channels.is_empty() {
+            return None;
+        }
+        let (now, endpoint, host) = (clock::now(), endpoint(settings), check::writer().host);
+        let gateway = settings.gateway.as_str();
+        let acted = Acted { gateway, endpoint: &endpoint, host: &host, act, report, remedies };
+        let alert = alert::acted(&acted, &hours(settings, now))?;
+        let decide =
+            |_: &Remembered| Outcome { alerts: routed(&settings.alerts, [alert.clone()]), ..Outcome::default() };
         Some(Self::posted(settings, zone, now, None, store_limit, decide, Remembered::default))
     }
 

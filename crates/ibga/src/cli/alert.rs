@@ -385,7 +385,7 @@ fn ack(arguments: &AckArgs) -> Result<Exit, Exit> {
                 Kind::Problem | Kind::Reminder | Kind::Escalation => Some(alert.since),
                 // Of the changes, whichever it is at.
                 Kind::Flapping | Kind::Settled => None,
-                Kind::Recovery | Kind::NoGo | Kind::Test => {
+                Kind::Recovery | Kind::NoGo | Kind::Act | Kind::Test => {
                     return Err(no(format!("alert {id} tells of no problem that could be acknowledged")));
                 }
             }

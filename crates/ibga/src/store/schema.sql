@@ -13,6 +13,15 @@ CREATE TABLE transition (
     text TEXT
 ) STRICT;
 CREATE INDEX transition_by_gateway ON transition (gateway, id);
+CREATE TABLE act (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    gateway TEXT,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    by TEXT NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
 CREATE TABLE alert (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,

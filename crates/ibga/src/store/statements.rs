@@ -1,5 +1,6 @@
 //! The statements of the store: each reads or writes one thing, inside the transaction of its caller.
 
+use ibga_core::act::Act;
 use ibga_core::alert::{Alert, Memory};
 use ibga_core::transition::State;
 use jiff::Timestamp;
@@ -95,6 +96,37 @@ pub(super) fn mark_sent_by_key(
         params![key, channel.as_str(), now.as_microsecond()],
     )?;
     Ok(())
+}
+
+/// An act that was there before stays as it is.
+pub(super) fn note_act(transaction: &Transaction<'_>, act: &Act) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO act (key, gateway, at, kind, by, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO NOTHING",
+        params![act.key(), act.gateway, act.at.as_microsecond(), act.kind.code(), act.by, act.text],
+    )?;
+    transaction.execute("DELETE FROM act WHERE id <= (SELECT max(id) FROM act) - ?1", params![KEPT_ROWS_MAX])?;
+    Ok(())
+}
+
+/// The newest acts that concern a gateway, the newest last; of all gateways without one.
+pub(super) fn acts(connection: &Connection, gateway: Option<&str>, rows_max: usize) -> rusqlite::Result<Vec<Act>> {
+    let mut statement = connection.prepare(
+        "SELECT gateway, at, kind, by, text FROM act
+         WHERE ?1 IS NULL OR gateway IS NULL OR gateway = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![gateway, rows_max], |row| {
+        Ok((row.get::<_, String>(2)?, row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?))
+    })?;
+    let mut acts = Vec::new();
+    for row in rows {
+        let (kind, gateway, at, by, text) = row?;
+        // One of a later version is not understood here.
+        let Ok(kind) = kind.parse() else { continue };
+        acts.push(Act { gateway, at: timestamp(at), kind, by, text });
+    }
+    acts.reverse();
+    Ok(acts)
 }
 
 /// Keeps the store within its bounds. Returns how many messages were given up.

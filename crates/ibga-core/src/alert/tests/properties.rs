@@ -62,7 +62,7 @@ fn follow(heard: &[Alert]) -> Result<Belief, TestCaseError> {
             Kind::Escalation => is_bad && !is_escalated && alert.cause != Some(Cause::Ready),
             Kind::Flapping => belief.is_some(),
             Kind::Settled => belief.is_none(),
-            Kind::NoGo | Kind::Test => false,
+            Kind::NoGo | Kind::Act | Kind::Test => false,
         };
         prop_assert!(fits, "people believe {:?} and hear {:?}", belief, alert);
         let to_all = alert.audience == Audience::Everybody;

@@ -1,7 +1,7 @@
 //! Prometheus Alertmanager, which holds alerts rather than messages: the same alert is sent again until it is resolved, and what
 //! tells one from another are its labels. So the cause is an annotation; as a label it would make another alert of each cause.
 
-use ibga_core::alert::{Alert, Kind, Trading};
+use ibga_core::alert::{Alert, Kind, Subject, Trading};
 use ibga_core::cause::Status;
 use ibga_core::clock;
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +56,9 @@ enum Name {
     NotReady,
     Flapping,
     PreflightFailed,
+    Recovery,
+    RecoveryGivenUp,
+    AgentStopped,
     Test,
 }
 
@@ -66,6 +69,9 @@ impl Name {
             Self::NotReady => ("IbgaNotReady", "critical"),
             Self::Flapping => ("IbgaFlapping", "warning"),
             Self::PreflightFailed => ("AgentPreflightFailed", "critical"),
+            Self::Recovery => ("IbgaRecovery", "info"),
+            Self::RecoveryGivenUp => ("IbgaRecoveryGivenUp", "critical"),
+            Self::AgentStopped => ("AgentStopped", "critical"),
             Self::Test => ("IbgaTest", "info"),
         };
         json!({ "alertname": name, "severity": severity, "gateway": alert.gateway, "host": alert.host })
@@ -86,6 +92,14 @@ fn alerts(message: &Message, now: Timestamp) -> Value {
         // Single changes were not told, so it tells also where they have led.
         Kind::Settled => vec![(Name::Flapping, over), (Name::NotReady, if is_ready { over } else { lasting })],
         Kind::NoGo => vec![(Name::PreflightFailed, (alert.since, session_end(alert, now)))],
+        Kind::Act => {
+            let name = match alert.subject {
+                Subject::AgentStopped => Name::AgentStopped,
+                Subject::RecoveryGivenUp => Name::RecoveryGivenUp,
+                _ => Name::Recovery,
+            };
+            vec![(name, (alert.since, session_end(alert, now)))]
+        }
         Kind::Test => vec![(Name::Test, (alert.since, later(TEST_LASTS)))],
     };
     let annotations = annotations(message);

@@ -83,7 +83,7 @@ fn headers(builder: MessageBuilder, alert: &Alert) -> MessageBuilder {
         .raw_header(header(HeaderName::new_from_ascii_str("X-Ibga-Key"), &atoms(&alert.key)))
         .raw_header(header(HeaderName::new_from_ascii_str("X-Ibga-Gateway"), &atoms(&alert.gateway)))
         .raw_header(header(HeaderName::new_from_ascii_str("X-Ibga-Cause"), cause));
-    if !matches!(alert.subject, Subject::Ready | Subject::Test) {
+    if !matches!(alert.subject, Subject::Ready | Subject::Recovery | Subject::Test) {
         builder = builder
             .raw_header(header(HeaderName::new_from_ascii_str("X-Priority"), "1"))
             .raw_header(header(HeaderName::new_from_ascii_str("Importance"), "high"));
@@ -101,7 +101,7 @@ fn thread(alert: &Alert) -> Option<String> {
     let began = match alert.kind {
         Kind::Problem | Kind::Reminder | Kind::Escalation => alert.since,
         Kind::Recovery => alert.down_since?,
-        Kind::Flapping | Kind::Settled | Kind::NoGo | Kind::Test => return None,
+        Kind::Flapping | Kind::Settled | Kind::NoGo | Kind::Act | Kind::Test => return None,
     };
     Some(format!("{}.outage.{}", alert.gateway, began.as_microsecond()))
 }

@@ -62,7 +62,7 @@ fn topic(request: &mut Request) -> Result<String, SendError> {
 }
 
 fn publication(message: &Message, topic: &str) -> Value {
-    let (priority, tag) = match Urgency::of(message.alert.kind) {
+    let (priority, tag) = match Urgency::of(&message.alert) {
         Urgency::Alarm => (5, "rotating_light"),
         Urgency::AllClear => (3, "white_check_mark"),
         Urgency::Notice => (3, "information_source"),

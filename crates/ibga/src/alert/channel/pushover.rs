@@ -62,7 +62,7 @@ fn form(url: &Url, message: &Message, token: &str, user: &str) -> Vec<u8> {
         .append_pair("title", &within(&message.subject, TITLE_CHARS_MAX, Unit::Characters))
         .append_pair("message", &within(&message.brief, MESSAGE_CHARS_MAX, Unit::Characters))
         // More would ask for a confirmation that nobody reads here.
-        .append_pair("priority", if Urgency::of(message.alert.kind) == Urgency::Alarm { "1" } else { "0" })
+        .append_pair("priority", if Urgency::of(&message.alert) == Urgency::Alarm { "1" } else { "0" })
         .append_pair("timestamp", &message.alert.at.as_second().to_string());
     form.query().unwrap_or_default().as_bytes().to_vec()
 }

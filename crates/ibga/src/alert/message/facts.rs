@@ -37,7 +37,7 @@ facts! {
     subject: String, "the finished subject line; empty in `subject.txt` itself";
     words: &'static str, "the words of the subject: `IBGA NEEDS IB KEY APPROVAL`";
     tone: &'static str, "`bad`, `good` or `neutral`";
-    kind: &'static str, "why it is sent: `problem`, `recovery`, `reminder`, `escalation`, `flapping`, `settled`, `no_go` or `test`";
+    kind: &'static str, "why it is sent: `problem`, `recovery`, `reminder`, `escalation`, `flapping`, `settled`, `no_go`, `act` or `test`";
     about: Option<String>, "what it is about, in one or a few words: the cause, or the reasons of a no-go";
     remark: Option<String>, "what the subject says last: `nobody has acknowledged it`, or `was down for 1 h 12 min`";
     story: String, "what happened, in a sentence or two";
@@ -179,7 +179,7 @@ impl Clock<'_> {
 
 fn tone(alert: &Alert) -> &'static str {
     match (alert.subject, alert.kind) {
-        (Subject::Test, _) => "neutral",
+        (Subject::Test | Subject::Recovery, _) => "neutral",
         (Subject::Ready, _) => "good",
         _ => "bad",
     }
@@ -192,7 +192,7 @@ fn can_be_acknowledged(alert: &Alert) -> bool {
 fn about(alert: &Alert) -> Option<String> {
     let cause = alert.cause.map(Cause::code);
     Some(match alert.kind {
-        Kind::Problem | Kind::Escalation => cause?.to_owned(),
+        Kind::Problem | Kind::Escalation | Kind::Act => cause?.to_owned(),
         Kind::Reminder => format!("still {}", cause?),
         Kind::Flapping => changed(alert)?,
         Kind::Settled if alert.subject == Subject::Ready => "settled".into(),
@@ -237,6 +237,13 @@ fn story(alert: &Alert, down: Option<SignedDuration>) -> String {
         }
         Kind::Settled => format!("The gateway {gateway} no longer changes often. It is not ready. {seen}"),
         Kind::NoGo => format!("An agent that trades through the gateway {gateway} was not started."),
+        Kind::Act => match alert.subject {
+            Subject::AgentStopped => format!("An agent that trades through the gateway {gateway} was stopped."),
+            Subject::RecoveryGivenUp => {
+                format!("The gateway {gateway} was acted upon, which has not helped; now it is left alone.")
+            }
+            _ => format!("The gateway {gateway} was acted upon to recover it."),
+        },
         Kind::Test => format!("This is a test, nothing has happened: alerts of the gateway {gateway} arrive here."),
     }
     .trim_end()
