@@ -95,6 +95,7 @@ causes! {
     PortRefused "port_refused" NotConnected "Nobody listens on the port."
     PortTimeout "port_timeout" NotConnected "Connecting got no answer in time."
     HostUnreachable "host_unreachable" NotConnected "There is no way to the host."
+    SessionLost "session_lost" NotConnected "The session that `ibga watch` held has ended, and no new one is up yet."
     ApiSilent "api_silent" NotAuthenticated "Connected, but no byte came back."
     ApiClosed "api_closed" NotAuthenticated "Connected, but closed or reset before a byte came back."
     StartupSilent "startup_silent" NotAuthenticated "The hello was answered, then neither accounts nor an order id came."

@@ -114,19 +114,17 @@ pub struct Connectivity {
 }
 
 impl Connectivity {
-    /// Takes in one notice.
-    pub fn apply(&mut self, notice: &Notice) {
+    /// Takes in one notice. Whether it changed anything.
+    pub fn apply(&mut self, notice: &Notice) -> bool {
         match notice.meaning() {
-            Meaning::LinkDown => self.link = Link::Down,
-            Meaning::LinkRestored => self.link = Link::Restored,
-            Meaning::CompetingSession => self.competing_session = true,
+            Meaning::LinkDown => std::mem::replace(&mut self.link, Link::Down) != Link::Down,
+            Meaning::LinkRestored => std::mem::replace(&mut self.link, Link::Restored) != Link::Restored,
+            Meaning::CompetingSession => !std::mem::replace(&mut self.competing_session, true),
             Meaning::FarmDown if self.farms_down.len() < FARMS_MAX => {
-                self.farms_down.insert(notice.farm(), notice.code);
+                self.farms_down.insert(notice.farm(), notice.code).is_none()
             }
-            Meaning::FarmUp => {
-                self.farms_down.remove(&notice.farm());
-            }
-            _ => {}
+            Meaning::FarmUp => self.farms_down.remove(&notice.farm()).is_some(),
+            _ => false,
         }
     }
 

@@ -257,6 +257,8 @@ pub enum End {
     Closed,
     /// The peer reset it.
     Reset,
+    /// The peer ended a session that had been up and watched.
+    Lost,
     /// What the peer sent is not this protocol.
     Foreign(Foreign),
     /// The protocol was broken after a valid hello, or the hello itself broke off.

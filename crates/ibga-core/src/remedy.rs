@@ -81,6 +81,9 @@ pub fn remedy(cause: Cause, at: &Circumstances<'_>) -> Option<String> {
             "in this order: is the host up and is {endpoint} let through by the firewall? A gateway whose connection queue is full looks the same: {restart}"
         ),
         Cause::HostUnreachable => format!("check the network, VPN or container network that leads to {}", at.host),
+        Cause::SessionLost => {
+            format!("`ibga watch` comes back by itself within seconds, and then tells what is wrong; if not, see to {endpoint}")
+        }
         Cause::ApiSilent | Cause::ApiClosed => api_not_open(cause, at, &restart),
         Cause::StartupSilent => format!("wait one minute if it has just started; otherwise {restart}"),
         Cause::AccountsEmpty | Cause::AccountsMissing => {

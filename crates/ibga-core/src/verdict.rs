@@ -227,6 +227,10 @@ fn judge_ending(api: &ApiSeen) -> Option<Finding> {
     match &api.end {
         End::ClientIdsInUse => Some(client_ids_in_use(api)),
         End::Broken(text) => Some((Cause::ProtocolError, text.clone())),
+        End::Lost => {
+            let last = api.notices.last().map(|notice| format!("; last notice: {}", quote(notice)));
+            Some((Cause::SessionLost, format!("the session ended{}", last.unwrap_or_default())))
+        }
         // The link's loss is the better news: it is why the session ended.
         End::Closed | End::Reset if api.connectivity.link == Link::Down => Some(link_down(api)),
         End::Closed | End::Reset => {
@@ -507,6 +511,14 @@ mod tests {
             (Cause::ProbeFailed, Observation { fault: Some("no lock".into()), ..ready() }),
             (Cause::ClientRejected, startup(|api| api.end = End::Closed)),
             (Cause::ClientRejected, api(|api| api.end = End::Reset)),
+            (Cause::SessionLost, api(|api| api.end = End::Lost)),
+            (
+                Cause::SessionLost,
+                api(|api| {
+                    told(api, 1100, "lost");
+                    api.end = End::Lost;
+                }),
+            ),
             (Cause::ProtocolError, startup(|api| api.end = End::Broken("x".into()))),
             (
                 Cause::PortMoved,

@@ -3,6 +3,7 @@
 //! * [`frame`], [`hello`], [`request`], [`reply`]: bytes to messages and back, in both directions and all three dialects
 //!   (text to server version 200, mixed to 212, protobuf from 213). No I/O, no clock.
 //! * [`probe`]: one look at a gateway as a state machine that is fed bytes and time and gives back bytes and an observation.
+//! * [`session`]: a session that stays, built on it: heartbeats, the broker asked again and again, coming back after an end.
 //! * `driver` (feature `driver`): the thin part that owns a socket.
 //!
 //! Facts of the protocol come from IBKR's published clients and documentation and from traces of real gateways; the few that
@@ -17,6 +18,7 @@ pub mod probe;
 pub mod proto;
 pub mod reply;
 pub mod request;
+pub mod session;
 pub mod version;
 
 pub use version::ServerVersion;

@@ -4,6 +4,9 @@
 //! Etiquette, since a careless probe can wedge a gateway: the complete hello in one write, the same connection kept until its
 //! deadline, a client id of its own, one current-time request per session, everything pending read before a clean close.
 //! On error 326 the next client id of a small range is tried on a new connection.
+//!
+//! It is also how a session opens that is to stay ([`crate::session`]): then silence has no limit, and what would be the end of the
+//! probe is where it stands by for further questions.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -24,6 +27,9 @@ const NOTICES_MAX: usize = 32;
 
 /// The request id of the first broker question; the repeated one has the next.
 const QUESTION_ID: i32 = 9_001;
+
+/// How many questions a session has numbers for, before it begins anew.
+const QUESTIONS_MAX: i32 = 1_000_000;
 
 /// How much is taken in at once, so that what is held does not grow with what arrives together.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -80,21 +86,34 @@ pub enum Action {
     Finish,
 }
 
+/// How far a probe is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(crate) enum State {
     ToConnect,
     Connecting,
     Hello,
     Startup,
     Asking,
     Settling,
+    /// Everything was asked, and the session stays.
+    Standing,
     Over,
+}
+
+/// What comes of a session that is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// It is closed: one look was enough.
+    Leaves,
+    /// It is kept, and its silence is waited out.
+    Stays,
 }
 
 /// The state machine. All times are counted from the beginning of the probe.
 #[derive(Debug)]
 pub struct Probe {
     plan: ProbePlan,
+    stay: Stay,
     client_id: i32,
     state: State,
     state_since: Duration,
@@ -104,12 +123,22 @@ pub struct Probe {
     version: ServerVersion,
     outgoing: Vec<u8>,
     questions_asked: i32,
+    /// The number of the first question that has not been given up.
+    questions_open_from: i32,
+    /// How often the broker has answered.
+    answers: u32,
+    /// Counts the changes of what is judged.
+    revision: u32,
     /// When the broker is asked again, if it has not answered by then.
     ask_again_at: Option<Duration>,
     asked_at: Duration,
     /// The questions have really left; what came before cannot be their answer.
     questions_sent: bool,
     liveness_seen: bool,
+    /// The first question of those that told the hours.
+    hours_of: i32,
+    /// An order id is an answer, whatever was said before.
+    orders_asked_again: bool,
     link_lost_at: Option<Duration>,
     seen: ApiSeen,
 }
@@ -117,7 +146,17 @@ pub struct Probe {
 impl Probe {
     /// A probe that has not begun.
     pub fn new(plan: ProbePlan) -> Self {
+        Self::begin(plan, Stay::Leaves)
+    }
+
+    /// One that stands by after its questions, and waits for hello and start without end.
+    pub(crate) fn staying(plan: ProbePlan) -> Self {
+        Self::begin(plan, Stay::Stays)
+    }
+
+    fn begin(plan: ProbePlan, stay: Stay) -> Self {
         Self {
+            stay,
             client_id: *plan.client_ids.start(),
             plan,
             state: State::ToConnect,
@@ -127,10 +166,15 @@ impl Probe {
             version: ServerVersion::FLOOR,
             outgoing: Vec::new(),
             questions_asked: 0,
+            questions_open_from: 0,
+            answers: 0,
+            revision: 0,
             ask_again_at: None,
             asked_at: Duration::ZERO,
             questions_sent: false,
             liveness_seen: false,
+            hours_of: 0,
+            orders_asked_again: false,
             link_lost_at: None,
             seen: ApiSeen::default(),
         }
@@ -150,7 +194,7 @@ impl Probe {
         }
         self.ask_again_if_due(now);
         if !self.outgoing.is_empty() {
-            self.questions_sent = self.state == State::Asking;
+            self.questions_sent = matches!(self.state, State::Asking | State::Settling | State::Standing);
             return Action::Send(std::mem::take(&mut self.outgoing));
         }
         if self.state != State::Over && now >= self.deadline {
@@ -178,6 +222,74 @@ impl Probe {
             Event::Closed => self.lost(End::Closed, now),
             Event::Reset => self.lost(End::Reset, now),
         }
+    }
+
+    /// How far it is.
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when it is that far.
+    pub(crate) fn state_since(&self) -> Duration {
+        self.state_since
+    }
+
+    /// What was seen so far.
+    pub(crate) fn seen(&self) -> &ApiSeen {
+        &self.seen
+    }
+
+    /// Changes whenever something does that a verdict may depend on, but for the clock.
+    pub(crate) fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// How often the broker has answered so far.
+    pub(crate) fn answers(&self) -> u32 {
+        self.answers
+    }
+
+    /// Asks for the time once more. Never within a second of the last time: the gateway would not answer.
+    pub(crate) fn ask_time(&mut self) {
+        self.outgoing.extend(Request::ReqCurrentTime.encode(self.version));
+    }
+
+    /// The time was not told when it was due.
+    pub(crate) fn time_not_told(&mut self) {
+        self.seen.clock = None;
+    }
+
+    /// Notes how long the answer to the last question for the time took.
+    pub(crate) fn time_told_after(&mut self, took: Duration) {
+        self.set_timing(Stage::Liveness, took);
+    }
+
+    /// Asks the broker again, and whatever was not as it should be. The answers to earlier questions no longer count. Whether there is
+    /// a question to ask.
+    pub(crate) fn ask_again(&mut self, now: Duration) -> bool {
+        if self.seen.orders != Orders::Allowed {
+            self.orders_asked_again = true;
+            self.outgoing.extend(Request::ReqIds.encode(self.version));
+        }
+        if self.seen.accounts.as_ref().is_none_or(Vec::is_empty) {
+            self.outgoing.extend(Request::ReqManagedAccounts.encode(self.version));
+        }
+        self.questions_open_from = self.questions_asked;
+        let Some(question) = self.next_question() else { return false };
+        self.asked_at = now;
+        self.outgoing.extend(question.encode(self.version));
+        true
+    }
+
+    /// The broker has not answered in time, or has to prove itself anew.
+    pub(crate) fn broker_unproven(&mut self) {
+        self.set_broker(Broker::Silent);
+    }
+
+    /// Nothing was heard of another session for long.
+    pub(crate) fn competition_over(&mut self) {
+        self.seen.connectivity.competing_session = false;
+        self.revision = self.revision.wrapping_add(1);
     }
 
     fn connected(&mut self, now: Duration) {
@@ -256,16 +368,19 @@ impl Probe {
         match reply {
             Reply::ManagedAccounts(accounts) => {
                 // A gateway that repeats an empty list after a full one has lost its login; the last word counts.
-                self.seen.accounts = Some(accounts);
+                if self.seen.accounts.as_ref() != Some(&accounts) {
+                    self.seen.accounts = Some(accounts);
+                    self.revision = self.revision.wrapping_add(1);
+                }
                 self.ask_if_started(now);
             }
             Reply::NextValidId(order_id) => {
                 if self.state == State::Startup {
                     self.seen.order_id = Some(order_id);
                     self.ask_if_started(now);
-                } else if self.questions_sent && self.seen.orders == Orders::Unproven {
-                    // Once refused stays refused: an order id may come unasked.
-                    self.seen.orders = Orders::Allowed;
+                } else if self.questions_sent && (self.seen.orders == Orders::Unproven || self.orders_asked_again) {
+                    // Once refused stays refused until it is asked again: an order id may come unasked.
+                    self.set_orders(Orders::Allowed);
                 }
             }
             Reply::CurrentTime(epoch_seconds) if self.questions_sent => {
@@ -282,7 +397,9 @@ impl Probe {
     }
 
     fn notice(&mut self, notice: Notice, now: Duration) {
-        self.seen.connectivity.apply(&notice);
+        if self.seen.connectivity.apply(&notice) {
+            self.revision = self.revision.wrapping_add(1);
+        }
         let meaning = notice.meaning();
         match meaning {
             Meaning::LinkDown => {
@@ -296,10 +413,10 @@ impl Probe {
                 self.seen.client_ids_in_use.push(self.client_id);
                 self.next_client_id(now);
             }
-            Meaning::ReadOnly => self.seen.orders = Orders::ReadOnly,
+            Meaning::ReadOnly => self.set_orders(Orders::ReadOnly),
             // The text may be in any language; a validation error that is not about the contract is about the order id.
             _ if notice.code == 321 && self.questions_sent && !self.is_question(notice.request_id) => {
-                self.seen.orders = Orders::ReadOnly;
+                self.set_orders(Orders::ReadOnly);
             }
             Meaning::FarmUp => self.ask_again_soon(now),
             _ if self.is_question(notice.request_id) && notice.proves_broker() => self.broker_answered(now),
@@ -308,12 +425,26 @@ impl Probe {
         // Farms and the routine notices around them (2100 to 2199) are told as states, not as messages.
         let routine = matches!(notice.code, 0 | 2100..=2109 | 2111..=2199);
         let ends_it = matches!(meaning, Meaning::PaperDisclaimer | Meaning::PortMoved);
-        if ends_it || (!routine && self.seen.notices.len() < NOTICES_MAX) {
-            self.seen.notices.push(notice);
+        if ends_it || !routine {
+            self.keep_notice(notice);
         }
         if ends_it {
             self.finish(End::Finished, now);
         }
+    }
+
+    /// Of one look the first ones tell most, of a session that stays the last ones.
+    fn keep_notice(&mut self, notice: Notice) {
+        let notices = &mut self.seen.notices;
+        let is_full = notices.len() >= NOTICES_MAX;
+        match self.stay {
+            Stay::Stays if is_full => drop(notices.remove(0)),
+            Stay::Leaves if is_full && !matches!(notice.meaning(), Meaning::PaperDisclaimer | Meaning::PortMoved) => {
+                return;
+            }
+            _ => {}
+        }
+        notices.push(notice);
     }
 
     /// Once accounts and order id are there, everything else is asked in one write.
@@ -335,10 +466,15 @@ impl Probe {
 
     /// The broker question with a fresh id, if there is one to ask.
     fn question(&mut self) -> Option<Request> {
+        let question = self.next_question()?;
+        self.seen.broker = Broker::Silent;
+        Some(question)
+    }
+
+    fn next_question(&mut self) -> Option<Request> {
         let contract = self.plan.question.clone()?;
         let request_id = QUESTION_ID + self.questions_asked;
-        self.questions_asked += 1;
-        self.seen.broker = Broker::Silent;
+        self.questions_asked = (self.questions_asked + 1) % QUESTIONS_MAX;
         Some(Request::ReqContractDetails { request_id, contract })
     }
 
@@ -363,7 +499,14 @@ impl Probe {
 
     /// Whether this is the id of a question that has left; what is told about it before is no answer.
     fn is_question(&self, request_id: i32) -> bool {
-        self.questions_sent && (QUESTION_ID..QUESTION_ID + self.questions_asked).contains(&request_id)
+        let number = request_id.wrapping_sub(QUESTION_ID);
+        let (from, until) = (self.questions_open_from, self.questions_asked);
+        let is_open = if from <= until {
+            (from..until).contains(&number)
+        } else {
+            number >= from || (0..until).contains(&number)
+        };
+        self.questions_sent && (0..QUESTIONS_MAX).contains(&number) && is_open
     }
 
     /// Several contracts may answer to a symbol: the first on the exchange that was asked for counts, else the first.
@@ -371,23 +514,50 @@ impl Probe {
         let wanted = self.plan.question.as_ref().map(|contract| contract.exchange.as_str());
         let fits = |exchange: &str| wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(exchange));
         let is_better = |kept: &HoursSeen| !fits(&kept.exchange) && fits(&details.contract.exchange);
-        if self.seen.hours.as_ref().is_none_or(is_better) {
+        let round = self.questions_open_from;
+        let is_first = std::mem::replace(&mut self.hours_of, round) != round;
+        if is_first || self.seen.hours.as_ref().is_none_or(is_better) {
             let (exchange, zone) = (&details.contract.exchange, &details.time_zone);
             self.seen.hours = Some(HoursSeen::read(exchange, zone, &details.liquid_hours));
         }
     }
 
     fn broker_answered(&mut self, now: Duration) {
-        if self.seen.broker != Broker::Answered {
-            self.seen.broker = Broker::Answered;
-            self.ask_again_at = None;
-            self.seen.timings.push((Stage::Broker, now.saturating_sub(self.asked_at)));
+        // Contracts and their end answer one question.
+        if self.seen.broker == Broker::Answered && self.state != State::Standing {
+            return;
+        }
+        self.answers = self.answers.wrapping_add(1);
+        self.ask_again_at = None;
+        self.set_broker(Broker::Answered);
+        self.set_timing(Stage::Broker, now.saturating_sub(self.asked_at));
+    }
+
+    fn set_broker(&mut self, broker: Broker) {
+        if self.seen.broker != broker {
+            self.seen.broker = broker;
+            self.revision = self.revision.wrapping_add(1);
+        }
+    }
+
+    fn set_orders(&mut self, orders: Orders) {
+        self.orders_asked_again = false;
+        if self.seen.orders != orders {
+            self.seen.orders = orders;
+            self.revision = self.revision.wrapping_add(1);
+        }
+    }
+
+    fn set_timing(&mut self, stage: Stage, took: Duration) {
+        match self.seen.timings.iter_mut().find(|(known, _)| *known == stage) {
+            Some((_, known)) => *known = took,
+            None => self.seen.timings.push((stage, took)),
         }
     }
 
     /// What is left to wait for, once the questions have been asked.
     fn review(&mut self, now: Duration) {
-        if self.seen.clock.is_none() || self.seen.orders == Orders::Unproven {
+        if self.state == State::Standing || self.seen.clock.is_none() || self.seen.orders == Orders::Unproven {
             return;
         }
         if !self.liveness_seen {
@@ -398,7 +568,7 @@ impl Probe {
             // A link that stays down brings no answer; waiting for longer would only delay the news.
             Some(lost_at) => {
                 self.state = State::Asking;
-                self.deadline = self.plan.timeout.min(lost_at + LINK_GRACE);
+                self.deadline = self.within(lost_at + LINK_GRACE);
             }
             None if self.seen.broker == Broker::Silent => self.deadline = self.limit(self.asked_at, 1, 2),
             None if self.state == State::Asking => self.enter(State::Settling, now),
@@ -416,8 +586,12 @@ impl Probe {
             State::Hello if !self.decoder.pending().is_empty() => self.hello_broke_off(&End::Deadline, now),
             State::Settling => {
                 self.stage_done(Stage::Settle, now);
-                self.finish(End::Finished, now);
+                match self.stay {
+                    Stay::Leaves => self.finish(End::Finished, now),
+                    Stay::Stays => self.enter(State::Standing, now),
+                }
             }
+            State::Asking if self.stay == Stay::Stays => self.enter(State::Standing, now),
             _ => self.finish(End::Deadline, now),
         }
     }
@@ -472,17 +646,26 @@ impl Probe {
     fn enter(&mut self, state: State, now: Duration) {
         self.state = state;
         self.state_since = now;
-        self.deadline = match state {
-            State::Connecting | State::Asking => self.limit(now, 1, 3),
-            State::Startup => self.limit(now, 2, 3),
-            State::Settling => self.plan.timeout.min(now.saturating_add(self.plan.settle)),
+        self.deadline = match (state, self.stay) {
+            (State::Hello | State::Startup, Stay::Stays) | (State::Standing, _) => Duration::MAX,
+            (State::Connecting | State::Asking, _) => self.limit(now, 1, 3),
+            (State::Startup, _) => self.limit(now, 2, 3),
+            (State::Settling, _) => self.within(now.saturating_add(self.plan.settle)),
             _ => self.plan.timeout,
         };
     }
 
+    /// One look has an end whatever happens.
+    fn within(&self, until: Duration) -> Duration {
+        match self.stay {
+            Stay::Leaves => self.plan.timeout.min(until),
+            Stay::Stays => until,
+        }
+    }
+
     /// A share of the whole time from `start` on, never past the whole.
     fn limit(&self, start: Duration, share: u32, of: u32) -> Duration {
-        self.plan.timeout.min(start.saturating_add(self.plan.timeout.saturating_mul(share) / of))
+        self.within(start.saturating_add(self.plan.timeout.saturating_mul(share) / of))
     }
 
     fn stage_done(&mut self, stage: Stage, now: Duration) {
