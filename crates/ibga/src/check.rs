@@ -8,12 +8,10 @@ use std::time::Duration;
 use ibga_core::account::AccountId;
 use ibga_core::cause::Cause;
 use ibga_core::clock::{self, Stopwatch};
-use ibga_core::log_hints::{last_hint, masked};
-use ibga_core::observation::{
-    ApiSeen, Connect, ConnectFailure, ContainerSeen, ContainerState, FoundBy, Observation, Stage,
-};
+use ibga_core::observation::{ApiSeen, ContainerSeen, ContainerState, Observation, Stage};
 use ibga_core::remedy;
 use ibga_core::report::{self, Report, Writer};
+use ibga_core::reset_windows::DailyReset;
 use ibga_core::secure_file::{self, Trust};
 use ibga_core::status_file::{self, WriteError};
 use ibga_core::transition::{Transition, transition};
@@ -22,21 +20,14 @@ use ibga_tws::ServerVersion;
 use ibga_tws::driver;
 use ibga_tws::probe::ProbePlan;
 use ibga_tws::request::Contract;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::alert::post::Post;
-use crate::docker::{self, Answer, Container, ContainerName, EngineAddress, EngineError, EngineSettings, Selector};
+use crate::container::{ContainerAnswer, ENGINE_LIMIT, Engine, asked_for, is_closed, was_seen};
+use crate::docker::Selector;
 use crate::lock::{GatewayLock, LockError, Purpose};
-use crate::settings::{AlertSettings, BrokerProbe, ContainerChoice, ProbeContract, Settings};
-
-/// The longest that the container engine may take of a check.
-pub(crate) const ENGINE_LIMIT: Duration = Duration::from_secs(2);
-
-/// The longest that reading the container's log may take, behind the probe.
-const LOG_LIMIT: Duration = Duration::from_millis(500);
-
-/// How many lines of the log are looked at for hints.
-const LOG_LINES: usize = 40;
+use crate::settings::{AlertSettings, BrokerProbe, ProbeContract, Settings};
 
 /// What a check came to.
 pub struct Checked<'a> {
@@ -128,7 +119,7 @@ fn warn(report: &mut Report, post: Option<&mut Post<'_>>) -> bool {
     is_news
 }
 
-fn write(settings: &Settings, report: &Report, zone: &TimeZone) -> Result<(), WriteError> {
+pub(crate) fn write(settings: &Settings, report: &Report, zone: &TimeZone) -> Result<(), WriteError> {
     let written = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode);
     if written.is_err() {
         // An old report that says ready must not outlive a new one. Removing it needs no space.
@@ -154,27 +145,6 @@ fn acquire(settings: &Settings) -> Result<GatewayLock, LockError> {
     GatewayLock::acquire(settings.host.as_str(), settings.port, purpose(settings, &writer()), limit)
 }
 
-/// How the settings want the gateway's container to be found; `None` if no engine is to be asked.
-fn selector(settings: &Settings) -> Option<Selector> {
-    match &settings.container {
-        ContainerChoice::None => None,
-        ContainerChoice::Auto => Some(Selector::Publishing { port: settings.port }),
-        ContainerChoice::Named(name) => Some(Selector::Named(name.clone())),
-    }
-}
-
-/// What the container engine says of the gateway's container, and where it is; `None` if no engine is to be asked.
-pub fn look_at_container(settings: &Settings) -> Option<Result<(EngineAddress, Answer), EngineError>> {
-    let selector = selector(settings)?;
-    Some(EngineAddress::find(&EngineSettings::from_environment()).and_then(|address| {
-        let asked = block_on(docker::inspect(&selector, &address, ENGINE_LIMIT));
-        let failed =
-            |fault: std::io::Error| EngineError::Other { address: address.to_string(), text: fault.to_string() };
-        let answer = asked.unwrap_or_else(|fault| Err(failed(fault)))?;
-        Ok((address, answer))
-    }))
-}
-
 fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
     let container = ContainerSeen::NotChecked;
     Observation { started_at, container, api: ApiSeen::default(), hint: None, fault: Some(fault) }
@@ -196,7 +166,7 @@ fn is_of(report: &Report, settings: &Settings, probes: &[Purpose]) -> bool {
     report.more.as_ref().is_some_and(|more| probes.contains(&purpose(settings, &more.writer)))
 }
 
-fn is_about(report: &Report, settings: &Settings) -> bool {
+pub(crate) fn is_about(report: &Report, settings: &Settings) -> bool {
     report
         .more
         .as_ref()
@@ -204,11 +174,29 @@ fn is_about(report: &Report, settings: &Settings) -> bool {
 }
 
 fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zone: &TimeZone) -> Report {
+    judge_at(settings, seen, previous, &Moment { now: clock::now(), zone, resets: &|| settings.resets() })
+}
+
+/// When and where an observation is judged.
+pub(crate) struct Moment<'a> {
+    /// When.
+    pub(crate) now: Timestamp,
+    /// The zone in which times are told.
+    pub(crate) zone: &'a TimeZone,
+    /// When IBKR resets servers; asked for only where something is wrong, which these explain.
+    pub(crate) resets: &'a dyn Fn() -> Vec<DailyReset>,
+}
+
+/// Judges an observation and makes the report.
+pub(crate) fn judge_at(
+    settings: &Settings,
+    seen: &Observation,
+    previous: Option<&Report>,
+    moment: &Moment<'_>,
+) -> Report {
     let verdict = verdict::judge(seen, &expectations(settings));
-    let now = clock::now();
     let ids = settings.client_id.range();
-    // They explain what is wrong; where nothing is, nobody needs to read them.
-    let resets = if verdict.cause == Cause::Ready { Vec::new() } else { settings.resets() };
+    let resets = if verdict.cause == Cause::Ready { Vec::new() } else { (moment.resets)() };
     let remedy = remedy::remedy(
         verdict.cause,
         &remedy::Circumstances {
@@ -219,8 +207,8 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
                 _ => None,
             },
             client_ids: (*ids.start(), *ids.end()),
-            now,
-            zone,
+            now: moment.now,
+            zone: moment.zone,
             resets: &resets,
         },
     );
@@ -230,7 +218,7 @@ fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zon
         report::Circumstances {
             gateway: settings.gateway.as_str(),
             endpoint: endpoint(settings),
-            now,
+            now: moment.now,
             valid_for: settings.max_status_age,
             previous,
             remedy,
@@ -276,17 +264,15 @@ pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observat
     let watch = Stopwatch::start();
     let mut started_at = clock::now();
     let engine = Engine::from_environment(settings.timeout);
-    let (seen, mut api) = match &settings.container {
-        ContainerChoice::Auto if is_local(settings.host.as_str()) => {
-            // A guess at the container decides nothing about probing, so both are asked at once.
-            let was_seen = was_seen(settings, previous);
-            tokio::join!(engine.publishing(settings.port, was_seen), probe(settings, settings.timeout))
+    let was_seen = was_seen(settings, previous);
+    let (seen, mut api) = match asked_for(settings) {
+        None => (ContainerAnswer::not_asked(), probe(settings, settings.timeout).await),
+        // A guess at the container decides nothing about probing, so both are asked at once.
+        Some(selector @ Selector::Publishing { .. }) => {
+            tokio::join!(engine.ask(&selector, was_seen), probe(settings, settings.timeout))
         }
-        ContainerChoice::Auto | ContainerChoice::None => {
-            (ContainerAnswer::not_asked(), probe(settings, settings.timeout).await)
-        }
-        ContainerChoice::Named(name) => {
-            let seen = engine.named(name).await;
+        Some(selector @ Selector::Named(_)) => {
+            let seen = engine.ask(&selector, was_seen).await;
             let runs = seen.container.as_ref().is_some_and(|container| container.state == ContainerState::Running);
             started_at = clock::now();
             let left = settings.timeout.saturating_sub(watch.elapsed());
@@ -299,7 +285,7 @@ pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observat
     }
     let hint = match &seen.container {
         Some(container) if container.state == ContainerState::Running && is_closed(&api) => {
-            engine.hint(container).await
+            engine.hint(container).await.ok().flatten()
         }
         _ => None,
     };
@@ -307,7 +293,12 @@ pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observat
 }
 
 async fn probe(settings: &Settings, timeout: Duration) -> ApiSeen {
-    let plan = ProbePlan {
+    driver::probe(plan(settings, timeout), settings.host.as_str(), settings.port).await
+}
+
+/// How the settings want the gateway's API to be looked at.
+pub(crate) fn plan(settings: &Settings, timeout: Duration) -> ProbePlan {
+    ProbePlan {
         client_ids: settings.client_id.range(),
         version_max: ServerVersion(u32::from(settings.api_version_max)),
         question: match settings.broker_probe {
@@ -318,120 +309,7 @@ async fn probe(settings: &Settings, timeout: Duration) -> ApiSeen {
         },
         settle: settings.settle,
         timeout,
-    };
-    driver::probe(plan, settings.host.as_str(), settings.port).await
-}
-
-/// Whether the API did not open: the one case in which the container's log can tell more.
-fn is_closed(api: &ApiSeen) -> bool {
-    let refused = matches!(api.connect, Connect::Failed(ConnectFailure::Refused | ConnectFailure::Reset));
-    refused || (api.connect == Connect::Connected && api.bytes_received == 0)
-}
-
-/// Whether the gateway is on this machine, so that its container is one of this machine's.
-pub(crate) fn is_local(host: &str) -> bool {
-    match host.parse::<std::net::IpAddr>() {
-        Ok(address) => address.is_loopback() || address.is_unspecified(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
-}
-
-/// Whether a container was found for this gateway before; then its absence is news.
-fn was_seen(settings: &Settings, previous: Option<&Report>) -> bool {
-    previous.filter(|report| is_about(report, settings)).is_some_and(|report| report.container != "not_checked")
-}
-
-/// The container engine of this machine, if there is one.
-struct Engine {
-    address: Result<EngineAddress, EngineError>,
-    /// The longest that it may take.
-    limit: Duration,
-}
-
-/// What the engine said of the container.
-struct ContainerAnswer {
-    judged: ContainerSeen,
-    container: Option<Container>,
-    took: Option<Duration>,
-}
-
-impl ContainerAnswer {
-    fn not_asked() -> Self {
-        Self { judged: ContainerSeen::NotChecked, container: None, took: None }
-    }
-}
-
-impl Engine {
-    fn from_environment(timeout: Duration) -> Self {
-        Self { address: EngineAddress::find(&EngineSettings::from_environment()), limit: ENGINE_LIMIT.min(timeout / 2) }
-    }
-
-    /// Asked for by name: an engine that cannot be asked is a fault.
-    async fn named(&self, name: &ContainerName) -> ContainerAnswer {
-        let watch = Stopwatch::start();
-        let answer = self.inspect(&Selector::Named(name.clone())).await;
-        let judged = match &answer {
-            Err(fault) => ContainerSeen::Unavailable(fault.to_string()),
-            Ok(Answer::Absent) => ContainerSeen::Missing { name: Some(name.to_string()) },
-            Ok(Answer::Found(container)) => found(container, FoundBy::Name),
-        };
-        ContainerAnswer { judged, container: container_of(answer), took: Some(watch.elapsed()) }
-    }
-
-    /// Looked for by its port: without an engine there is nothing to check.
-    async fn publishing(&self, port: u16, was_seen: bool) -> ContainerAnswer {
-        if self.address.is_err() && !was_seen {
-            return ContainerAnswer::not_asked();
-        }
-        let watch = Stopwatch::start();
-        let answer = self.inspect(&Selector::Publishing { port }).await;
-        let judged = match &answer {
-            Ok(Answer::Absent) if was_seen => ContainerSeen::Missing { name: None },
-            Err(_) if was_seen => ContainerSeen::Unknown,
-            Ok(Answer::Absent) | Err(_) => ContainerSeen::NotChecked,
-            Ok(Answer::Found(container)) => found(container, FoundBy::Port),
-        };
-        ContainerAnswer { judged, container: container_of(answer), took: Some(watch.elapsed()) }
-    }
-
-    async fn inspect(&self, selector: &Selector) -> Result<Answer, EngineError> {
-        let address = self.address.as_ref().map_err(Clone::clone)?;
-        docker::inspect(selector, address, self.limit).await
-    }
-
-    async fn hint(&self, container: &Container) -> Option<ibga_core::log_hints::LogHint> {
-        let address = self.address.as_ref().ok()?;
-        let lines = docker::log_tail(container, LOG_LINES, address, LOG_LIMIT).await.ok()?;
-        last_hint(&lines)
-    }
-}
-
-fn found(container: &Container, found_by: FoundBy) -> ContainerSeen {
-    ContainerSeen::Found { name: container.name.clone(), state: container.state, found_by }
-}
-
-fn container_of(answer: Result<Answer, EngineError>) -> Option<Container> {
-    match answer {
-        Ok(Answer::Found(container)) => Some(container),
-        _ => None,
-    }
-}
-
-/// The last lines of the gateway's container's log, for a person; what looks like an account id or a user's name is masked.
-pub fn log_lines(settings: &Settings, line_count: usize) -> Result<(String, Vec<String>), String> {
-    let selector = selector(settings).ok_or("no container is configured (--container none)")?;
-    let address = EngineAddress::find(&EngineSettings::from_environment()).map_err(|fault| fault.to_string())?;
-    block_on(async {
-        match docker::inspect(&selector, &address, ENGINE_LIMIT).await.map_err(|fault| fault.to_string())? {
-            Answer::Absent => Err("no container was found for this gateway".into()),
-            Answer::Found(container) => {
-                let lines = docker::log_tail(&container, line_count, &address, ENGINE_LIMIT).await;
-                let lines = lines.map_err(|fault| fault.to_string())?;
-                Ok((container.name, lines.iter().map(|line| masked(line)).collect()))
-            }
-        }
-    })
-    .map_err(|fault| fault.to_string())?
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 pub mod alert;
 pub mod check;
 pub mod cli;
+pub mod container;
 pub mod docker;
 pub mod doctor;
 pub mod lock;

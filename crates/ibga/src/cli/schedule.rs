@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::preflight::{HereAndNow, here_and_now, pretty};
 use super::{CommonArgs, Exit, MarketArgs, settings, usage_fault};
-use crate::check::ENGINE_LIMIT;
+use crate::container::ENGINE_LIMIT;
 use crate::market::{calendars, market_of_schedule};
 use crate::output::{Output, printable};
 use crate::schedule::Jobs;

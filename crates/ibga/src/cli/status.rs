@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::check::accounts;
 use super::preflight::{HereAndNow, Judged, MarketHours, here_and_now, judge, pretty};
 use super::{CommonArgs, Exit, ExpectArgs, MarketArgs, offered, settings};
-use crate::check::log_lines;
+use crate::container::log_lines;
 use crate::output::{Paint, printable, untrusted, wrapped};
 use crate::settings::Settings;
 

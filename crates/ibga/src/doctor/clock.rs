@@ -10,7 +10,7 @@ use ibga_core::cause::Cause;
 use ibga_core::report::Report;
 
 use super::{Finding, Subject};
-use crate::check::is_local;
+use crate::container::is_local;
 use crate::settings::Settings;
 
 /// The longest that the system may take to say it.

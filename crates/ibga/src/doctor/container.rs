@@ -3,7 +3,7 @@
 use ibga_core::observation::ContainerState;
 
 use super::{Finding, Subject};
-use crate::check::look_at_container;
+use crate::container::look_at_container;
 use crate::docker::{Answer, EngineAddress, EngineError};
 use crate::settings::{ContainerChoice, Settings};
 
