@@ -280,7 +280,7 @@ fn judge_fault(path: &Path, fault: &StatusFileError) -> Vec<Check> {
             | ReadError::ForeignOwner(_)
             | ReadError::WritableByOthers(_)),
         ) => vec![found(), failed(Rule::Secure, format!("Status file {path} is not trusted: {fault}"))],
-        StatusFileError::File(fault @ (ReadError::TooLong | ReadError::NotText)) => {
+        StatusFileError::File(fault @ (ReadError::TooLong(_) | ReadError::NotText)) => {
             vec![found(), secure(), failed(Rule::Report, format!("Status file {path} holds no report: {fault}"))]
         }
         StatusFileError::NotRefreshed(fault) => {

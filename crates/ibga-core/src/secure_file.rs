@@ -38,8 +38,8 @@ pub enum ReadError {
     #[error("its mode {0:04o} lets others write it; `chmod go-w` it")]
     WritableByOthers(u32),
     /// Too long.
-    #[error("it is longer than {} KiB", FILE_BYTES_MAX / 1024)]
-    TooLong,
+    #[error("it is longer than {} KiB", .0 / 1024)]
+    TooLong(u64),
     /// Not text.
     #[error("it is not UTF-8 text")]
     NotText,
@@ -63,6 +63,11 @@ impl From<io::Error> for ReadError {
 
 /// Reads the whole file, if it may be believed.
 pub fn read(path: &Path, trust: &Trust) -> Result<String, ReadError> {
+    read_at_most(path, trust, FILE_BYTES_MAX)
+}
+
+/// The same for a file that may have more bytes, or fewer.
+pub fn read_at_most(path: &Path, trust: &Trust, bytes_max: u64) -> Result<String, ReadError> {
     // Not blocking, or a pipe planted in its place would hold the reader up for ever.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -82,9 +87,9 @@ pub fn read(path: &Path, trust: &Trust) -> Result<String, ReadError> {
         return Err(ReadError::WritableByOthers(metadata.mode() & 0o7777));
     }
     let mut bytes = Vec::with_capacity(4096);
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(ReadError::TooLong);
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(ReadError::TooLong(bytes_max));
     }
     String::from_utf8(bytes).map_err(|_| ReadError::NotText)
 }
@@ -119,7 +124,7 @@ mod tests {
             (0o620, b"x", Err(ReadError::WritableByOthers(0o620))),
             (0o602, b"x", Err(ReadError::WritableByOthers(0o602))),
             (0o600, b"\xff\xfe", Err(ReadError::NotText)),
-            (0o600, &vec![b'x'; 64 * 1024 + 1], Err(ReadError::TooLong)),
+            (0o600, &vec![b'x'; 64 * 1024 + 1], Err(ReadError::TooLong(FILE_BYTES_MAX))),
             (0o600, &vec![b'x'; 64 * 1024], Ok("x".repeat(64 * 1024))),
         ] {
             assert_eq!(read(&file(&folder, mode, text), &Trust::default()), result, "{mode:o}");

@@ -354,14 +354,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit.into()
 }
 
-/// Reads the settings.
-fn load_settings(flags: &Flags) -> Result<Settings, SettingsError> {
-    let read = |path: &Path, owners: &[u32]| match secure_file::read(path, &Trust { owners: owners.to_vec() }) {
+/// The longest file of settings that is read: some thousand gateways.
+const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+
+fn read_settings(path: &Path, owners: &[u32]) -> Result<Option<String>, String> {
+    match secure_file::read_at_most(path, &Trust { owners: owners.to_vec() }, SETTINGS_BYTES_MAX) {
         Ok(text) => Ok(Some(text)),
         Err(ReadError::NotFound) => Ok(None),
         Err(fault) => Err(fault.to_string()),
-    };
-    Settings::load(flags, &Sources::from_process(&read))
+    }
+}
+
+/// Reads the settings.
+fn load_settings(flags: &Flags) -> Result<Settings, SettingsError> {
+    Settings::load(flags, &Sources::from_process(&read_settings))
+}
+
+/// Reads the settings of every gateway that is meant.
+fn load_all_settings(flags: &Flags) -> Result<Vec<Settings>, SettingsError> {
+    Settings::load_all(flags, &Sources::from_process(&read_settings))
 }
 
 /// Reads the settings, or says everything that is wrong with them.

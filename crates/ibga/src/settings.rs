@@ -22,6 +22,7 @@ mod probe_contract;
 mod toml_file;
 mod values;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +75,8 @@ pub struct Flags {
     pub timeout: Option<String>,
     /// `--settle 50ms`
     pub settle: Option<String>,
+    /// `--heartbeat 20s`
+    pub heartbeat: Option<String>,
     /// `--status-file PATH`
     pub status_file: Option<String>,
     /// `--max-age 10m`
@@ -181,6 +184,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long a probe waits for late notices.
     pub settle: Duration,
+    /// How often a watched gateway is asked for the time.
+    pub heartbeat: Duration,
     /// The status file.
     pub status_file: PathBuf,
     /// Its mode bits; never writable by group or others.
@@ -242,6 +247,46 @@ impl Settings {
             _ => Err(SettingsError::new(problems)),
         }
     }
+
+    /// Reads all sources for the gateway that is named, or else for every one of the configuration file.
+    ///
+    /// # Errors
+    /// As [`Settings::load`]; and two gateways with the same socket or the same status file.
+    pub fn load_all(flags: &Flags, sources: &Sources<'_>) -> Result<Vec<Self>, SettingsError> {
+        let mut problems = Vec::new();
+        let read = ReadLayers::collect(flags, sources, &mut problems);
+        let mut all = Vec::new();
+        for gateway in read.choose_gateways(&mut problems).unwrap_or_default() {
+            let known = problems.len();
+            match read.resolve(Ok(gateway), sources, &mut problems) {
+                Ok(settings) => all.push(settings),
+                // What is wrong at the top is so for every gateway, and is told once.
+                Err(Reported) if problems.len() > known => break,
+                Err(Reported) => {}
+            }
+        }
+        find_shared(&all, &mut problems);
+        if problems.is_empty() { Ok(all) } else { Err(SettingsError::new(problems)) }
+    }
+}
+
+/// Two gateways cannot share a socket or a status file: each would be told of by the other.
+fn find_shared(all: &[Settings], problems: &mut Vec<Problem>) {
+    let (mut sockets, mut files) = (HashMap::new(), HashMap::new());
+    for settings in all {
+        let name = settings.gateway.as_str();
+        let path = settings.config.clone().unwrap_or_default();
+        if let Some(other) = sockets.insert((settings.host.as_str(), settings.port), name) {
+            let what = format!("{}:{}", settings.host, settings.port);
+            let fault = Fault::Shared { one: other.into(), other: name.into(), what };
+            problems.push(Problem::new(Place::File(path.clone()), fault));
+        }
+        if let Some(other) = files.insert(settings.status_file.as_path(), name) {
+            let what = format!("the status file {}", fault::shown(&settings.status_file.to_string_lossy()));
+            let fault = Fault::Shared { one: other.into(), other: name.into(), what };
+            problems.push(Problem::new(Place::File(path), fault));
+        }
+    }
 }
 
 /// What was found of the configuration file.
@@ -288,8 +333,8 @@ impl ReadLayers {
         Self { flags, environment, env_file, env_file_read, config }
     }
 
-    /// The gateway that is meant.
-    fn choose_gateway(&self, problems: &mut Vec<Problem>) -> Result<GatewayName, Reported> {
+    /// The gateways that there are.
+    fn configured(&self) -> Result<(Vec<GatewayName>, &Path), Reported> {
         let (mut configured, path) = match &self.config {
             Config::Read(file) => (file.gateways.keys().cloned().collect(), file.path.as_path()),
             Config::Absent => (Vec::new(), Path::new("")),
@@ -298,15 +343,39 @@ impl ReadLayers {
         if configured.is_empty() {
             configured.push(GatewayName::unnamed());
         }
+        Ok((configured, path))
+    }
+
+    /// The gateway that somebody named, if anyone did.
+    fn named_gateway(
+        &self,
+        configured: &[GatewayName],
+        problems: &mut Vec<Problem>,
+    ) -> Result<Option<GatewayName>, Reported> {
         let sources = [&self.flags, &self.environment, &self.env_file];
         let mut reader = Reader { layers: &sources, problems };
-        if let Some(Sourced { value, place }) = reader.set(&names::GATEWAY, values::gateway_name)? {
-            if configured.contains(&value) {
-                return Ok(value);
-            }
-            let fault = unknown_gateway(&value, &configured);
-            problems.push(Problem::of_value(&names::GATEWAY, place, fault));
-            return Err(Reported);
+        let Some(Sourced { value, place }) = reader.set(&names::GATEWAY, values::gateway_name)? else {
+            return Ok(None);
+        };
+        if configured.contains(&value) {
+            return Ok(Some(value));
+        }
+        let fault = unknown_gateway(&value, configured);
+        problems.push(Problem::of_value(&names::GATEWAY, place, fault));
+        Err(Reported)
+    }
+
+    /// The gateways that a watch is for: the named one, or all of them.
+    fn choose_gateways(&self, problems: &mut Vec<Problem>) -> Result<Vec<GatewayName>, Reported> {
+        let (configured, _) = self.configured()?;
+        Ok(self.named_gateway(&configured, problems)?.map_or(configured, |name| vec![name]))
+    }
+
+    /// The gateway that is meant.
+    fn choose_gateway(&self, problems: &mut Vec<Problem>) -> Result<GatewayName, Reported> {
+        let (configured, path) = self.configured()?;
+        if let Some(name) = self.named_gateway(&configured, problems)? {
+            return Ok(name);
         }
         let default = configured.iter().find(|name| name.as_str() == GatewayName::DEFAULT);
         match (default, configured.as_slice()) {
@@ -364,6 +433,7 @@ impl Reader<'_> {
         let container = self.one(&names::CONTAINER, values::container);
         let timeout = self.one(&names::TIMEOUT, values::timeout);
         let settle = self.one(&names::SETTLE, values::settle);
+        let heartbeat = self.one(&names::HEARTBEAT, values::heartbeat);
         let status_file = self.set(&names::STATUS_FILE, values::path);
         let status_file_mode = self.one(&names::STATUS_FILE_MODE, values::file_mode);
         let max_status_age = self.one(&names::MAX_STATUS_AGE, values::max_status_age);
@@ -398,6 +468,7 @@ impl Reader<'_> {
             container: container?,
             timeout: timeout?,
             settle: settle?,
+            heartbeat: heartbeat?,
             status_file: set_status_file.unwrap_or_else(|| gateway.default_status_file()),
             status_file_mode: status_file_mode?,
             max_status_age: max_status_age?,

@@ -4,6 +4,7 @@ use super::*;
 use crate::account::AccountId;
 use crate::calendar::{Calendar, Exchange, Market};
 use crate::report::ReportError;
+use crate::secure_file::FILE_BYTES_MAX;
 use crate::verdict::ExpectedMode;
 
 /// A Monday, 09:30:04 in Hong Kong.
@@ -184,7 +185,7 @@ fn no_report() {
             "IBGA: Status file /tmp/ibga-status.json cannot be read: this user may not read it",
         ),
         (
-            ReadError::TooLong.into(),
+            ReadError::TooLong(FILE_BYTES_MAX).into(),
             "IBGA: Status file /tmp/ibga-status.json holds no report: it is longer than 64 KiB",
         ),
         (ReportError::NotAnObject.into(), "IBGA: Status file /tmp/ibga-status.json holds no report: not a JSON object"),

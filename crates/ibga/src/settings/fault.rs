@@ -206,6 +206,16 @@ pub enum Fault {
     /// Stock Connect with the rule that one exchange is enough.
     #[error("stock_connect takes all of XSHG and XHKG; remove exchange_rule, or name the exchanges themselves")]
     StockConnectRule,
+    /// Two gateways that would be told of by each other.
+    #[error("gateways {one} and {other} share {what}; give each its own")]
+    Shared {
+        /// The one.
+        one: String,
+        /// The other.
+        other: String,
+        /// What they share.
+        what: String,
+    },
     /// Client id 0.
     #[error("client id 0 binds the orders that were placed by hand; choose 1 or more, such as 99")]
     ClientIdZero,

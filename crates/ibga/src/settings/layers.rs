@@ -64,6 +64,7 @@ pub(super) fn from_flags(flags: &Flags) -> Layer {
         one(&names::CONTAINER, &flags.container),
         one(&names::TIMEOUT, &flags.timeout),
         one(&names::SETTLE, &flags.settle),
+        one(&names::HEARTBEAT, &flags.heartbeat),
         one(&names::STATUS_FILE, &flags.status_file),
         one(&names::MAX_STATUS_AGE, &flags.max_age),
         one(&names::EXPECT_ACCOUNTS, &accounts),

@@ -191,6 +191,16 @@ pub(super) const TIMEOUT: Setting = Setting {
     check: |text| values::timeout(text).map(drop),
     ..ROW
 };
+pub(super) const HEARTBEAT: Setting = Setting {
+    name: "heartbeat",
+    environment: "IBGA_HEARTBEAT",
+    flag: Some("--heartbeat"),
+    default: "20s",
+    help: "how often `ibga watch` asks the gateway for the time and refreshes the status file, 2s to 60s",
+    kind: Kind::Duration,
+    check: |text| values::heartbeat(text).map(drop),
+    ..ROW
+};
 pub(super) const SETTLE: Setting = Setting {
     name: "settle",
     environment: "IBGA_SETTLE",
@@ -386,6 +396,7 @@ pub const SETTINGS: &[Setting] = &[
     CONTAINER,
     TIMEOUT,
     SETTLE,
+    HEARTBEAT,
     STATUS_FILE,
     STATUS_FILE_MODE,
     MAX_STATUS_AGE,

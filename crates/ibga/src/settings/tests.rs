@@ -58,6 +58,17 @@ impl World {
     }
 
     fn load(&self) -> Result<Settings, SettingsError> {
+        self.from_sources(|sources| Settings::load(&self.flags, sources))
+    }
+
+    /// The names of the gateways that a watch is for, or what is wrong.
+    fn watched(&self) -> Result<Vec<String>, String> {
+        let all = self.from_sources(|sources| Settings::load_all(&self.flags, sources));
+        all.map(|all| all.iter().map(|one| format!("{} {}:{}", one.gateway, one.host, one.port)).collect())
+            .map_err(|fault| fault.to_string())
+    }
+
+    fn from_sources<T>(&self, load: impl FnOnce(&Sources<'_>) -> T) -> T {
         let read = |path: &Path, trusted: &[u32]| {
             self.asked.borrow_mut().push((path.display().to_string(), trusted.to_vec()));
             self.files.get(path).cloned().map_or(Ok(None), |file| file.map(Some))
@@ -70,7 +81,7 @@ impl World {
             host_name: &|| "trader".into(),
             zone: &|| TimeZone::get("Asia/Tokyo").unwrap(),
         };
-        Settings::load(&self.flags, &sources)
+        load(&sources)
     }
 
     #[track_caller]
@@ -143,6 +154,12 @@ const ROWS: &[Row] = &[
         texts: ["1ms", "2ms", "3ms", "4ms", "5ms"],
         flag: Some(|flags, text| flags.settle = Some(text)),
         show: |settings| debug(&settings.settle),
+    },
+    Row {
+        name: "heartbeat",
+        texts: ["2s", "3s", "4s", "5s", "6s"],
+        flag: Some(|flags, text| flags.heartbeat = Some(text)),
+        show: |settings| debug(&settings.heartbeat),
     },
     Row {
         name: "status_file",
@@ -970,4 +987,36 @@ fn large_hostile_texts_get_a_bounded_answer() {
             assert!(problems.len() <= 51, "{path}");
         }
     }
+}
+
+#[test]
+fn a_watch_is_for_all_gateways_unless_one_is_named() {
+    let two = "[gateway.live]\nport = 4001\n[gateway.paper]\nport = 4002\n";
+    let world = || World::new().with_file("ibga.toml", two);
+    assert_eq!(World::new().watched(), Ok(vec!["default 127.0.0.1:4000".into()]));
+    assert_eq!(world().watched(), Ok(vec!["live 127.0.0.1:4001".into(), "paper 127.0.0.1:4002".into()]));
+    let named = world().with_variable("IBGA_GATEWAY", "paper");
+    assert_eq!(named.watched(), Ok(vec!["paper 127.0.0.1:4002".into()]));
+    let misspelt = world().with_flags(|flags| flags.gateway = Some("papper".into()));
+    assert_eq!(misspelt.watched(), Err("--gateway: no gateway `papper` is configured; did you mean `paper`?".into()));
+}
+
+#[test]
+fn watched_gateways_share_nothing() {
+    let shared = |text: &str, variable: Option<(&str, &str)>| {
+        let mut world = World::new().with_file("ibga.toml", text);
+        if let Some((name, value)) = variable {
+            world = world.with_variable(name, value);
+        }
+        world.watched().unwrap_err()
+    };
+    assert_eq!(
+        shared("[gateway.a]\n[gateway.b]\nport = 4002\n", Some(("IBKR_PORT", "4002"))),
+        "ibga.toml: gateways a and b share 127.0.0.1:4002; give each its own"
+    );
+    assert_eq!(
+        shared("[gateway.a]\n[gateway.b]\nport = 4002\n", Some(("IBGA_STATUS_FILE", "/s"))),
+        "ibga.toml: gateways a and b share the status file /s; give each its own"
+    );
+    assert_eq!(shared("heartbeat = \"1s\"\n[gateway.a]\n[gateway.b]\nport = 1\n", None).lines().count(), 1);
 }

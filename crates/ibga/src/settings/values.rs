@@ -263,6 +263,10 @@ pub(super) fn timeout(text: &str) -> Result<Duration, Fault> {
     duration(text, "100ms", "10m")
 }
 
+pub(super) fn heartbeat(text: &str) -> Result<Duration, Fault> {
+    duration(text, "2s", "60s")
+}
+
 pub(super) fn settle(text: &str) -> Result<Duration, Fault> {
     duration(text, "0s", "10s")
 }
