@@ -17,6 +17,12 @@ pub fn uptime() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
+/// The clock that `CLOCK_MONOTONIC` names, in which systemd wants some moments told.
+pub fn monotonic() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// Counts time that passes, whatever the wall clock does.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {

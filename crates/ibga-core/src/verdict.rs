@@ -227,10 +227,10 @@ fn judge_ending(api: &ApiSeen) -> Option<Finding> {
     match &api.end {
         End::ClientIdsInUse => Some(client_ids_in_use(api)),
         End::Broken(text) => Some((Cause::ProtocolError, text.clone())),
-        End::Lost => {
-            let last = api.notices.last().map(|notice| format!("; last notice: {}", quote(notice)));
-            Some((Cause::SessionLost, format!("the session ended{}", last.unwrap_or_default())))
+        End::Lost if api.connectivity.link == Link::Down => {
+            Some((Cause::SessionLost, format!("the session ended after {}", link_down(api).1)))
         }
+        End::Lost => Some((Cause::SessionLost, "the session that was watched has ended".into())),
         // The link's loss is the better news: it is why the session ended.
         End::Closed | End::Reset if api.connectivity.link == Link::Down => Some(link_down(api)),
         End::Closed | End::Reset => {

@@ -298,18 +298,15 @@ impl Session {
 
     /// Leaves the connection, and comes back after a while.
     fn rest(&mut self, seen: ApiSeen, now: Duration) {
-        let was_steady = match &self.phase {
-            Phase::Up(up) => now.saturating_sub(up.since) >= STEADY_AFTER,
-            _ => false,
+        let lasted = match &self.phase {
+            Phase::Up(up) => Some(now.saturating_sub(up.since)),
+            _ => None,
         };
-        let greeted = seen.hello.is_some();
-        let pause = if was_steady {
-            self.failures = 0;
-            RETURN_AFTER
-        } else {
-            self.failures = self.failures.saturating_add(1);
-            pause(self.failures, greeted)
-        };
+        let is_first = self.failures == 0;
+        let is_steady = lasted.is_some_and(|lasted| lasted >= STEADY_AFTER);
+        self.failures = if is_steady { 0 } else { self.failures.saturating_add(1) };
+        let returns = is_steady || (is_first && lasted.is_some());
+        let pause = if returns { RETURN_AFTER } else { pause(self.failures, seen.hello.is_some()) };
         self.to_close |= seen.connect == Connect::Connected;
         self.phase = Phase::Resting(now.saturating_add(pause));
         self.last = seen;

@@ -1,6 +1,8 @@
 //! One check as a whole: take the gateway's lock, look at container and socket, judge, write the status file. The order is the
 //! point: the file is written before anything else is done with the verdict, and waits for nothing but its own disk.
 
+pub(crate) mod watched;
+
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -23,7 +25,7 @@ use ibga_tws::request::Contract;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::alert::post::Post;
+use crate::alert::post::{Post, Reporter};
 use crate::container::{ContainerAnswer, ENGINE_LIMIT, Engine, asked_for, is_closed, was_seen};
 use crate::docker::Selector;
 use crate::lock::{GatewayLock, LockError, Purpose};
@@ -50,6 +52,8 @@ pub enum Observer {
     Myself,
     /// Another one, which had begun before; its result was taken over.
     Another,
+    /// A watch, which holds the gateway.
+    Watch,
 }
 
 /// What the settings say a gateway has to be.
@@ -81,6 +85,9 @@ pub fn endpoint(settings: &Settings) -> String {
 pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone, store_limit: Duration) -> Checked<'a> {
     let began = clock::now();
     let lock = acquire(settings);
+    if let Err(LockError::Watched(watching)) = &lock {
+        return watched::taken_over(settings, zone, watching);
+    }
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
     let waited_for = lock.as_ref().map_or(&[][..], |lock| &lock.waited_for);
     let taken_over = |report: &&Report| {
@@ -89,7 +96,7 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone, store_limit: Durati
     if let Some(report) = previous.as_ref().filter(taken_over) {
         let mut report = report.clone();
         // Whoever wrote it may tell other people, or may have been killed since. Taking it in twice makes nothing new.
-        let mut post = Post::of_report(settings, zone, &report, previous.as_ref(), store_limit);
+        let mut post = Post::of_report(settings, zone, &report, previous.as_ref(), store_limit, Reporter::Check);
         warn(&mut report, post.as_mut());
         return Checked { report, transition: None, by: Observer::Another, write_fault: None, post };
     }
@@ -101,7 +108,7 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone, store_limit: Durati
     let transition = transition(previous.as_ref(), &report);
     let mut write_fault = write(settings, &report, zone).err();
     // The gateway is still this process's, so that reports are taken in in their order.
-    let mut post = Post::of_report(settings, zone, &report, previous.as_ref(), store_limit);
+    let mut post = Post::of_report(settings, zone, &report, previous.as_ref(), store_limit, Reporter::Check);
     if warn(&mut report, post.as_mut()) {
         let again = status_file::write(&settings.status_file, &report.to_json(zone), settings.status_file_mode);
         // The first file is as good but for the warnings, and alerts must not cost anybody the verdict.
@@ -132,6 +139,9 @@ pub(crate) fn write(settings: &Settings, report: &Report, zone: &TimeZone) -> Re
 pub fn look(settings: &Settings, zone: &TimeZone) -> Report {
     let began = clock::now();
     let lock = acquire(settings);
+    if let Err(LockError::Watched(watching)) = &lock {
+        return watched::report(settings, zone, watching);
+    }
     let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
     let seen = match &lock {
         Ok(_) => observe_blocking(settings, previous.as_ref()),
@@ -195,23 +205,11 @@ pub(crate) fn judge_at(
     moment: &Moment<'_>,
 ) -> Report {
     let verdict = verdict::judge(seen, &expectations(settings));
-    let ids = settings.client_id.range();
-    let resets = if verdict.cause == Cause::Ready { Vec::new() } else { (moment.resets)() };
-    let remedy = remedy::remedy(
-        verdict.cause,
-        &remedy::Circumstances {
-            host: settings.host.as_str(),
-            port: settings.port,
-            container: match &seen.container {
-                ContainerSeen::Found { name, .. } => Some(name),
-                _ => None,
-            },
-            client_ids: (*ids.start(), *ids.end()),
-            now: moment.now,
-            zone: moment.zone,
-            resets: &resets,
-        },
-    );
+    let container = match &seen.container {
+        ContainerSeen::Found { name, .. } => Some(name.as_str()),
+        _ => None,
+    };
+    let remedy = remedy_for(settings, verdict.cause, container, moment);
     Report::new(
         &verdict,
         seen,
@@ -226,6 +224,22 @@ pub(crate) fn judge_at(
             writer: writer(),
         },
     )
+}
+
+/// What to do about a cause.
+fn remedy_for(settings: &Settings, cause: Cause, container: Option<&str>, moment: &Moment<'_>) -> Option<String> {
+    let ids = settings.client_id.range();
+    let resets = if cause == Cause::Ready { Vec::new() } else { (moment.resets)() };
+    let at = remedy::Circumstances {
+        host: settings.host.as_str(),
+        port: settings.port,
+        container,
+        client_ids: (*ids.start(), *ids.end()),
+        now: moment.now,
+        zone: moment.zone,
+        resets: &resets,
+    };
+    remedy::remedy(cause, &at)
 }
 
 /// This process, which stays the same.

@@ -13,6 +13,7 @@ mod run;
 mod schedule;
 mod simulate;
 mod status;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -85,6 +86,7 @@ Examples:
   ibga check --port 4001                    is it ready? writes /tmp/ibga-status.json
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- ./agent.py   start it only then
+  ibga watch                                stay connected, always fresh
   ibga calendar --month 2026-12             when does the exchange trade?
 
 Settings come from flags, the environment, .env and ibga.toml, in this order. `ibga COMMAND --help` tells more.
@@ -109,6 +111,7 @@ enum Command {
     Preflight(preflight::PreflightArgs),
     Run(run::RunArgs),
     Status(status::StatusArgs),
+    Watch(watch::WatchArgs),
     Calendar(calendar::CalendarArgs),
     Schedule(schedule::ScheduleArgs),
     Alert(alert::AlertArgs),
@@ -342,6 +345,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Schedule(arguments) => schedule::run(&arguments),
         Command::Alert(arguments) => alert::run(&arguments),

@@ -24,8 +24,9 @@ use std::time::Duration;
 
 use bollard::errors::Error as ClientError;
 use bollard::models::{ContainerInspectResponse, ContainerSummary, PortMap, PortSummary, PortSummaryTypeEnum};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, LogsOptions};
+use bollard::query_parameters::{EventsOptions, InspectContainerOptions, ListContainersOptions, LogsOptions};
 use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::{Stream, StreamExt};
 use ibga_core::observation::ContainerState;
 use thiserror::Error;
 
@@ -34,6 +35,8 @@ use log_text::read_tail;
 
 /// The most containers that are looked into one by one for a port.
 const INSPECTED_CONTAINERS_MAX: usize = 200;
+/// How long an engine may take to begin telling of events.
+const EVENTS_LIMIT: Duration = Duration::from_secs(5);
 /// The most lines of a log that can be asked for.
 const LOG_LINES_MAX: usize = 200;
 /// The longest text of an engine that is passed on, in characters.
@@ -41,7 +44,7 @@ const ENGINE_TEXT_CHARS_MAX: usize = 300;
 /// The longest name of a container, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 /// A container's name that an engine could have given, so that it can stand in a request as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ContainerName(String);
 
 /// Not a container's name.
@@ -70,7 +73,7 @@ impl fmt::Display for ContainerName {
 }
 
 /// How the container is to be found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// By its exact name.
     Named(ContainerName),
@@ -175,6 +178,37 @@ pub async fn log_tail(
 ) -> Result<Vec<String>, EngineError> {
     let session = Session::open(engine, limit)?;
     session.within_limit(session.log_tail(&container.id, line_count)).await
+}
+
+/// Something that happened to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerEvent {
+    /// Its name, and the one that it had before if that is what happened.
+    pub names: Vec<String>,
+}
+
+/// What of all that happens to containers can change an answer.
+const EVENTS: [&str; 8] = ["create", "destroy", "die", "pause", "rename", "restart", "start", "unpause"];
+
+/// What happens to containers from now on. Ends when the engine does.
+pub fn events(
+    engine: &EngineAddress,
+) -> Result<impl Stream<Item = Result<ContainerEvent, EngineError>> + use<>, EngineError> {
+    let session = Session::open(engine, EVENTS_LIMIT)?;
+    let filters = HashMap::from([
+        ("type".to_owned(), vec!["container".to_owned()]),
+        ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
+    ]);
+    let events = session.client.events(Some(EventsOptions { filters: Some(filters), ..EventsOptions::default() }));
+    let engine = engine.clone();
+    Ok(Box::pin(events.map(move |event| match event {
+        Ok(event) => {
+            let attributes = event.actor.and_then(|actor| actor.attributes).unwrap_or_default();
+            let names = ["name", "oldName"].iter().filter_map(|key| attributes.get(*key));
+            Ok(ContainerEvent { names: names.map(|name| name.trim_start_matches('/').to_owned()).collect() })
+        }
+        Err(error) => Err(engine_error(&engine, EVENTS_LIMIT, &error)),
+    })))
 }
 
 /// A client for one question.

@@ -23,3 +23,4 @@ pub mod settings;
 mod shell;
 pub mod store;
 pub mod users;
+pub mod watch;

@@ -1,11 +1,16 @@
 //! One probe of a gateway at a time, whichever users run it. The lock goes with the gateway's socket, not with a name that one
 //! user gave it, and the kernel frees it when its holder dies, however that happens.
 //!
+//! A probe holds it for seconds and is waited for. A watch holds it as long as it lives and says so in the file, with the place of
+//! its reports; whoever comes then reads these.
+//!
 //! Every user can take the lock, so a hostile one can hold it; that makes checks fail, never succeed.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -20,6 +25,12 @@ const FOLDER: &str = "/tmp";
 
 /// How long the holder's purpose is in the file, in bytes: twenty digits and a line's end.
 const PURPOSE_BYTES: usize = 21;
+
+/// What stands before process and status file in the second line of a watch.
+const WATCH: &str = "watch ";
+
+/// The longest second line that is read: a path, and a little more.
+const WATCH_BYTES_MAX: usize = 5_000;
 
 /// A lock that others cannot open would lock them out for ever.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
@@ -38,6 +49,9 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
     },
+    /// A watch holds it, and will.
+    #[error("`ibga watch` (process {}) watches this gateway", .0.pid)]
+    Watched(Watching),
     /// The file cannot be used.
     #[error("cannot use the lock file {}: {fault}", path.display())]
     File {
@@ -46,6 +60,17 @@ pub enum LockError {
         /// What is wrong with it.
         fault: io::Error,
     },
+}
+
+/// A watch that holds a lock, as it says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// Its process.
+    pub pid: u32,
+    /// What its verdicts depend on, besides accounts and mode.
+    pub purpose: Purpose,
+    /// Where its reports are.
+    pub status_file: PathBuf,
 }
 
 /// A lock that is held until it is dropped; its file goes with it.
@@ -76,6 +101,14 @@ impl GatewayLock {
         Self::acquire_at(&path_for(host, port), purpose, limit)
     }
 
+    /// The same for a watch, which tells others where its reports are.
+    pub fn hold(host: &str, port: u16, watching: &Watching, limit: Duration) -> Result<Self, LockError> {
+        let lock = Self::acquire(host, port, watching.purpose, limit)?;
+        // Another user's file cannot be written; whoever comes then waits, and is told that the lock is held.
+        let _ = lock.write_watching(watching);
+        Ok(lock)
+    }
+
     fn acquire_at(path: &Path, purpose: Purpose, limit: Duration) -> Result<Self, LockError> {
         let broken = |fault| LockError::File { path: path.to_owned(), fault };
         let held = || LockError::Held { limit, path: path.to_owned() };
@@ -91,10 +124,16 @@ impl GatewayLock {
             let (file, had_to_wait) = match file.try_lock() {
                 Ok(()) => (file, false),
                 Err(std::fs::TryLockError::Error(fault)) => return Err(broken(fault)),
-                Err(std::fs::TryLockError::WouldBlock) => match wait(file, limit.saturating_sub(watch.elapsed())) {
-                    Some(file) => (file.map_err(broken)?, true),
-                    None => return Err(held()),
-                },
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    if let Some(watching) = read_watching(&file) {
+                        return Err(LockError::Watched(watching));
+                    }
+                    match wait(file, limit.saturating_sub(watch.elapsed())) {
+                        Some(file) => (file.map_err(broken)?, true),
+                        // It may have said so only after we looked.
+                        None => return Err(watched_at(path).map_or_else(held, LockError::Watched)),
+                    }
+                }
             };
             if had_to_wait {
                 waited_for.extend(read_purpose(&file));
@@ -110,9 +149,17 @@ impl GatewayLock {
         }
     }
 
-    /// Always of the same length, so that one write is enough.
+    /// Always of the same length, so that one write is enough. What a watch left behind goes.
     fn write_purpose(&self, purpose: Purpose) -> io::Result<()> {
-        self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)
+        self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)?;
+        self.file.set_len(PURPOSE_BYTES as u64)
+    }
+
+    fn write_watching(&self, watching: &Watching) -> io::Result<()> {
+        let mut line = format!("{WATCH}{} ", watching.pid).into_bytes();
+        line.extend(watching.status_file.as_os_str().as_bytes());
+        line.push(b'\n');
+        self.file.write_all_at(&line, PURPOSE_BYTES as u64)
     }
 }
 
@@ -129,6 +176,31 @@ fn read_purpose(file: &File) -> Option<Purpose> {
     let mut text = [0; PURPOSE_BYTES];
     file.read_exact_at(&mut text, 0).ok()?;
     std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Purpose)
+}
+
+/// What a watch wrote; `None` if the holder is none.
+fn read_watching(file: &File) -> Option<Watching> {
+    let purpose = read_purpose(file)?;
+    let mut line = Vec::new();
+    let mut buffer = [0; 512];
+    while line.len() < WATCH_BYTES_MAX {
+        let count = file.read_at(&mut buffer, (PURPOSE_BYTES + line.len()) as u64).ok()?;
+        if count == 0 {
+            break;
+        }
+        line.extend(buffer.get(..count)?);
+    }
+    // Without its end it has not been written whole yet.
+    let line = line.strip_suffix(b"\n")?.strip_prefix(WATCH.as_bytes())?;
+    let blank = line.iter().position(|byte| *byte == b' ')?;
+    let (pid, path) = line.split_at_checked(blank)?;
+    let pid = std::str::from_utf8(pid).ok()?.parse().ok()?;
+    let status_file = PathBuf::from(OsStr::from_bytes(path.get(1..)?));
+    status_file.is_absolute().then_some(Watching { pid, purpose, status_file })
+}
+
+fn watched_at(path: &Path) -> Option<Watching> {
+    open(path).ok().flatten().and_then(|file| read_watching(&file))
 }
 
 /// Blocks in a thread of its own, since the kernel's lock knows no time limit. A thread that is left behind ends with the process.
@@ -271,6 +343,27 @@ mod tests {
         assert!(is_at(&other.file, &path) && !is_at(&held.file, &path));
         drop(held);
         assert!(is_at(&other.file, &path), "the file of another holder stays");
+    }
+
+    #[test]
+    fn a_watch_says_where_its_reports_are_and_is_not_waited_for() {
+        let path = path("watched");
+        let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/tmp/a b.json".into() };
+        let lock = GatewayLock::acquire_at(&path, watching.purpose, Duration::ZERO).expect("free");
+        assert_eq!(watched_at(&path), None, "a probe");
+        lock.write_watching(&watching).expect("written");
+        let watch = Stopwatch::start();
+        let refused = GatewayLock::acquire_at(&path, Purpose(0), Duration::from_mins(1)).expect_err("watched");
+        assert!(matches!(refused, LockError::Watched(found) if found == watching));
+        assert!(watch.elapsed() < Duration::from_secs(30));
+        drop(lock);
+        let after = GatewayLock::acquire_at(&path, Purpose(0), Duration::ZERO).expect("free again");
+        assert_eq!(read_watching(&after.file), None);
+        for text in ["watch 7 relative\n", "watch x /a\n", "watch 7 /a", "watch 7\n", ""] {
+            after.file.write_all_at(text.as_bytes(), PURPOSE_BYTES as u64).expect("written");
+            assert_eq!(read_watching(&after.file), None, "{text}");
+            after.file.set_len(PURPOSE_BYTES as u64).expect("cut");
+        }
     }
 
     #[test]

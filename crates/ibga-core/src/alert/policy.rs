@@ -45,6 +45,9 @@ const NO_GO_REASONS_MAX: usize = 64;
 pub struct Policy {
     /// How long a cause has to hold before it is told while no trading session is near; nothing for at once.
     pub after: SignedDuration,
+    /// How long a cause has to hold in any case: while a session ends and the next one opens, causes follow each other within moments.
+    /// No longer than `after`.
+    pub settles: SignedDuration,
     /// Whether frequent changes are told as one.
     pub collapses_flapping: bool,
     /// Whether people are told again while the problem lasts.
@@ -59,6 +62,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             after: SignedDuration::ZERO,
+            settles: SignedDuration::ZERO,
             collapses_flapping: true,
             reminds: true,
             escalates_after: None,
@@ -162,9 +166,9 @@ fn due(memory: &Memory, policy: &Policy, hours: &Hours, now: Timestamp) -> Optio
 /// Whether the cause has held long enough to be told, or people have believed something else for so long that it no longer
 /// matters which cause it is.
 fn has_held(memory: &Memory, policy: &Policy, hours: &Hours, now: Timestamp) -> bool {
-    let longest = policy.after.saturating_mul(CHANGING_CAUSES_FACTOR);
-    hours.is_near(now, LOUD_BEFORE)
-        || now.duration_since(memory.since) >= policy.after
+    let wait = if hours.is_near(now, LOUD_BEFORE) { policy.settles.min(policy.after) } else { policy.after };
+    let longest = wait.saturating_mul(CHANGING_CAUSES_FACTOR);
+    now.duration_since(memory.since) >= wait
         || memory.differs_since.is_some_and(|since| now.duration_since(since) >= longest)
 }
 

@@ -27,6 +27,21 @@ use crate::market::{calendars, market};
 use crate::settings::{AlertSettings, Settings};
 use crate::store::{self, BUSY_LIMIT, Outcome, Patience, Remembered, Store};
 
+/// Who makes the reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reporter {
+    /// A check now and then: whatever it finds has lasted.
+    Check,
+    /// A watch, which sees every moment and keeps the history.
+    Watch,
+}
+
+/// How long a cause has to hold before a watch tells of it while no trading session is near, unless that is set.
+const WATCH_AFTER: Duration = Duration::from_mins(3);
+
+/// How long it has to hold in any case.
+pub(crate) const WATCH_SETTLES: Duration = Duration::from_secs(5);
+
 /// The alerts of one gateway in this process.
 pub struct Post<'a> {
     settings: &'a Settings,
@@ -60,19 +75,22 @@ pub struct NoGoSeen<'a> {
 }
 
 impl<'a> Post<'a> {
-    /// Takes a report in. `None` if nobody is to be told of anything: no channel is set, or all is well and was before.
+    /// Takes a report in. `None` if nobody is to be told of anything: all is well and was before, or no channel is set and the report is
+    /// that of a check.
     pub fn of_report(
         settings: &'a Settings,
         zone: &'a TimeZone,
         report: &Report,
         previous: Option<&Report>,
         store_limit: Duration,
+        by: Reporter,
     ) -> Option<Self> {
         let now = clock::now();
-        if settings.alerts.channels.is_empty() || (report.status == Status::Ready && nothing_waits(settings)) {
+        let is_heard = by == Reporter::Watch || !settings.alerts.channels.is_empty();
+        if !is_heard || (report.status == Status::Ready && nothing_waits(settings)) {
             return None;
         }
-        let (policy, hours) = (policy(&settings.alerts), hours(settings, now));
+        let (policy, hours) = (policy(&settings.alerts, by), hours(settings, now));
         // A store that is gone, or was never there, says nothing of a problem that is over. It may have been told.
         let over = previous.filter(|before| before.status != Status::Ready && report.status == Status::Ready);
         let over = over.map(|before| Memory::known(before, now));
@@ -102,7 +120,7 @@ impl<'a> Post<'a> {
             return None;
         }
         let (gateway, now, endpoint) = (settings.gateway.as_str(), clock::now(), endpoint(settings));
-        let (policy, hours) = (policy(&settings.alerts), hours(settings, now));
+        let (policy, hours) = (policy(&settings.alerts, Reporter::Check), hours(settings, now));
         let host = check::writer().host;
         let no_go = NoGo {
             gateway,
@@ -432,11 +450,24 @@ fn routed(settings: &AlertSettings, alerts: impl IntoIterator<Item = Alert>) -> 
     alerts.into_iter().map(|alert| (alert.clone(), named(alert.audience))).collect()
 }
 
+/// How long a cause has to hold before it is told while no trading session is near.
+pub(crate) fn told_after(settings: &AlertSettings, by: Reporter) -> Duration {
+    let default = match by {
+        Reporter::Check => Duration::ZERO,
+        Reporter::Watch => WATCH_AFTER,
+    };
+    settings.after.unwrap_or(default)
+}
+
 /// What the operator wants to be told.
-fn policy(settings: &AlertSettings) -> Policy {
+fn policy(settings: &AlertSettings, by: Reporter) -> Policy {
     let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     Policy {
-        after: settings.after.map_or(SignedDuration::ZERO, signed),
+        after: signed(told_after(settings, by)),
+        settles: signed(match by {
+            Reporter::Check => Duration::ZERO,
+            Reporter::Watch => WATCH_SETTLES,
+        }),
         collapses_flapping: settings.flapping,
         reminds: settings.reminders,
         escalates_after: settings.escalate_after.filter(|_| !settings.escalate_to.is_empty()).map(signed),

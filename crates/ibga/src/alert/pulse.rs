@@ -57,6 +57,57 @@ impl Sign {
     }
 }
 
+/// One sign of a watch, which has no beginning and no end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// What the gateways are.
+    states: Vec<String>,
+    /// What keeps the watch from its work.
+    faults: Vec<String>,
+}
+
+/// The most gateways that a sign tells of.
+const STATES_MAX: usize = 20;
+
+impl Beat {
+    /// The sign for one gateway.
+    pub fn of(state: Option<State>, write_fault: Option<&str>, is_untold: bool) -> Self {
+        let state_text = state.map_or_else(|| "no report yet".to_owned(), |state| state.to_string());
+        let failed = state.is_some_and(|state| state.cause == Some(Cause::ProbeFailed));
+        let faults = [
+            write_fault.map(str::to_owned),
+            failed.then(|| "the gateway could not be watched".to_owned()),
+            is_untold.then(|| "people could not be told of it".to_owned()),
+        ];
+        Self { states: vec![state_text], faults: faults.into_iter().flatten().collect() }
+    }
+
+    /// Takes another gateway in.
+    pub fn join(&mut self, other: Self) {
+        self.states.extend(other.states);
+        self.faults.extend(other.faults);
+    }
+
+    fn text(&self) -> String {
+        let shown: Vec<&str> = self.states.iter().chain(&self.faults).take(STATES_MAX).map(String::as_str).collect();
+        shown.join("; ")
+    }
+}
+
+/// Tells the switch that a watch lives. It fails if it cannot do its work.
+///
+/// # Errors
+/// Why the switch was not reached.
+pub async fn beat(settings: &Settings, beat: &Beat) -> Result<(), String> {
+    let Some(url) = &settings.alerts.ping_url else { return Ok(()) };
+    let surroundings = Surroundings { trust: trust(settings), ca_file: settings.alerts.ca_file.clone() };
+    let signal = if beat.faults.is_empty() { Signal::Success } else { Signal::Failure };
+    match tokio::time::timeout(LIMIT, ping(url, &surroundings, signal, &beat.text(), &run_id())).await {
+        Ok(result) => result.map_err(|fault| fault.to_string()),
+        Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+    }
+}
+
 impl Pulse {
     /// Says that a check begins, beside the check itself. Does nothing if no switch is set.
     pub fn start(settings: &Settings) -> Self {

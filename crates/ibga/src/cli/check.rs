@@ -137,8 +137,10 @@ pub(super) fn tell(checked: &Checked<'_>, output: Output) {
     if let Some(transition) = &checked.transition {
         output.message(&transition_text(transition));
     }
-    if checked.by == Observer::Another {
-        output.message("another process was probing already; this is its result");
+    match checked.by {
+        Observer::Myself => {}
+        Observer::Another => output.message("another process was probing already; this is its result"),
+        Observer::Watch => output.message("`ibga watch` holds this gateway; this is what it knows"),
     }
     if let Some(more) = more.filter(|_| output.is_verbose()) {
         let stages: Vec<String> = more.timings_ms.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();

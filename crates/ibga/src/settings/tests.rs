@@ -58,17 +58,17 @@ impl World {
     }
 
     fn load(&self) -> Result<Settings, SettingsError> {
-        self.from_sources(|sources| Settings::load(&self.flags, sources))
+        self.with_sources(|sources| Settings::load(&self.flags, sources))
     }
 
     /// The names of the gateways that a watch is for, or what is wrong.
     fn watched(&self) -> Result<Vec<String>, String> {
-        let all = self.from_sources(|sources| Settings::load_all(&self.flags, sources));
+        let all = self.with_sources(|sources| Settings::load_all(&self.flags, sources));
         all.map(|all| all.iter().map(|one| format!("{} {}:{}", one.gateway, one.host, one.port)).collect())
             .map_err(|fault| fault.to_string())
     }
 
-    fn from_sources<T>(&self, load: impl FnOnce(&Sources<'_>) -> T) -> T {
+    fn with_sources<T>(&self, load: impl FnOnce(&Sources<'_>) -> T) -> T {
         let read = |path: &Path, trusted: &[u32]| {
             self.asked.borrow_mut().push((path.display().to_string(), trusted.to_vec()));
             self.files.get(path).cloned().map_or(Ok(None), |file| file.map(Some))

@@ -1,0 +1,346 @@
+//! The task of one watched gateway: owns its lock, its socket and its status file, and does what the machine says. Whatever may hang,
+//! a disk, an engine, a mail server, is waited for beside the session, so that nothing but the machine's verdict reaches the others.
+
+use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ibga_core::clock::{self, Stopwatch};
+use ibga_core::report::Report;
+use ibga_core::status_file;
+use ibga_core::transition::State;
+use ibga_tws::driver::Line;
+use jiff::tz::TimeZone;
+use tokio::sync::{Notify, Semaphore, oneshot, watch as latest};
+use tokio::task::JoinHandle;
+
+use super::containers::Said;
+use super::log::Log;
+use super::machine::{Effect, LogSeen, Machine, Now};
+use super::teller::{self, Delivered, Entry, Kept, Teller};
+use crate::check::{self, trust, watched};
+use crate::container::Engine;
+use crate::docker::Container;
+use crate::lock::{GatewayLock, LockError, Watching};
+use crate::output::printable;
+use crate::settings::Settings;
+
+/// How long a gateway that another process holds is left alone before it is tried again.
+const STAND_BY: Duration = Duration::from_secs(5);
+
+/// How long one attempt at the lock waits: as long as a probe may take.
+const LOCK_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long what is under way may still take once the watch ends.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a gateway's task needs of its surroundings.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) zone: TimeZone,
+    /// Counts from the beginning of the watch.
+    pub(super) watch: Stopwatch,
+    pub(super) teller: Teller,
+    /// How many gateways may send at once.
+    pub(super) deliveries: Arc<Semaphore>,
+    pub(super) log: Log,
+    /// Something about a gateway has changed.
+    pub(super) changed: Rc<Notify>,
+}
+
+/// How a gateway stands, for whoever watches over the watch.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// When its task last came round, counted from the beginning of the watch.
+    pub(super) round_at: Duration,
+    /// The newest state; none before the first look has ended, or while another process holds the gateway.
+    pub(super) state: Option<State>,
+    /// Why the status file does not hold it.
+    pub(super) write_fault: Option<String>,
+    /// Whether people could not be told.
+    pub(super) is_untold: bool,
+    /// Whether the first report is written, or another process writes them.
+    pub(super) has_begun: bool,
+}
+
+/// Watches one gateway until it is told to stop, then leaves it in good order.
+pub(super) async fn watch(
+    settings: Arc<Settings>,
+    containers: Option<latest::Receiver<Said>>,
+    at: Surroundings,
+    standing: Rc<RefCell<Standing>>,
+    stop: Rc<Notify>,
+) {
+    let Some(_lock) = until(&stop, hold(&settings, &at, &standing)).await else { return };
+    let previous = status_file::read(&settings.status_file, &trust(&settings), &at.zone).ok();
+    let machine = Machine::new(Arc::clone(&settings), at.zone.clone(), previous);
+    let mut task = Task {
+        line: Line::new(settings.host.as_str(), settings.port),
+        machine,
+        settings,
+        at,
+        standing,
+        writing: None,
+        unwritten: None,
+        reading: None,
+        telling: None,
+        delivering: None,
+    };
+    task.run(containers, &stop).await;
+    task.end().await;
+}
+
+/// Runs the work unless it is told to stop before.
+async fn until<T>(stop: &Notify, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.notified() => None,
+        result = work => Some(result),
+    }
+}
+
+/// Takes the gateway's lock, however long that takes: whoever holds it may end.
+async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<Standing>) -> GatewayLock {
+    let mut told = None;
+    loop {
+        standing.borrow_mut().round_at = at.watch.elapsed();
+        let settings_here = Arc::clone(settings);
+        let taken = tokio::task::spawn_blocking(move || {
+            let watching = Watching {
+                pid: std::process::id(),
+                purpose: watched::purpose(&settings_here),
+                status_file: absolute(&settings_here),
+            };
+            GatewayLock::hold(settings_here.host.as_str(), settings_here.port, &watching, LOCK_LIMIT)
+        });
+        let why = match taken.await {
+            Ok(Ok(lock)) => return lock,
+            Ok(Err(LockError::Watched(other))) => {
+                format!("`ibga watch` (process {}) holds it; standing by to take over when that ends", other.pid)
+            }
+            Ok(Err(fault)) => fault.to_string(),
+            Err(fault) => fault.to_string(),
+        };
+        if told.as_ref() != Some(&why) {
+            at.log.line(settings, &why);
+            told = Some(why);
+        }
+        standing.borrow_mut().has_begun = true;
+        at.changed.notify_one();
+        tokio::time::sleep(STAND_BY).await;
+    }
+}
+
+/// Where others find the status file, wherever they are.
+fn absolute(settings: &Settings) -> PathBuf {
+    std::path::absolute(&settings.status_file).unwrap_or_else(|_| settings.status_file.clone())
+}
+
+struct Task {
+    settings: Arc<Settings>,
+    at: Surroundings,
+    line: Line,
+    machine: Machine,
+    standing: Rc<RefCell<Standing>>,
+    /// A report on its way to the disk.
+    writing: Option<JoinHandle<Result<(), String>>>,
+    /// The newest one that waits for it.
+    unwritten: Option<Box<Report>>,
+    reading: Option<JoinHandle<LogSeen>>,
+    telling: Option<oneshot::Receiver<Kept>>,
+    delivering: Option<JoinHandle<Delivered>>,
+}
+
+impl Task {
+    async fn run(&mut self, mut containers: Option<latest::Receiver<Said>>, stop: &Notify) {
+        loop {
+            let until = self.machine.next_moment().map(|at| at.saturating_sub(self.at.watch.elapsed()));
+            let effects = tokio::select! {
+                biased;
+                () = stop.notified() => return,
+                news = self.line.run(&mut self.machine.session, self.at.watch) => {
+                    self.standing.borrow_mut().round_at = self.at.watch.elapsed();
+                    self.machine.news(news, self.now())
+                }
+                said = next_of(&mut containers) => self.machine.container(&said, self.now()),
+                written = ended(&mut self.writing) => {
+                    self.written(written.unwrap_or_else(|fault| Err(fault.to_string())));
+                    Vec::new()
+                }
+                log = ended(&mut self.reading) => self.machine.log(log.unwrap_or(LogSeen::Unreadable), self.now()),
+                kept = answer(&mut self.telling) => {
+                    self.kept(kept);
+                    Vec::new()
+                }
+                delivered = ended(&mut self.delivering) => {
+                    self.delivered(delivered.unwrap_or_default());
+                    Vec::new()
+                }
+                () = after(until) => self.machine.tick(self.now()),
+            };
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: clock::now(), running: self.at.watch.elapsed() }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Write(report) => {
+                self.standing.borrow_mut().state = Some(State::of(&report));
+                self.unwritten = Some(report);
+                self.write_next();
+            }
+            Effect::Announce(change) => {
+                let from = change.from.map_or_else(String::new, |from| format!("{from} -> "));
+                let error = self.machine.report().and_then(|report| report.error.as_deref());
+                let error = error.map(|error| format!(": {}", printable(error))).unwrap_or_default();
+                self.at.log.line(&self.settings, &format!("{from}{}{error}", change.to));
+                self.at.changed.notify_one();
+            }
+            Effect::ReadLog(container) => {
+                if self.reading.is_none() {
+                    self.reading = Some(tokio::spawn(read_log(container, self.settings.timeout)));
+                }
+            }
+            Effect::Tell { report, previous } => {
+                if self.telling.is_some() {
+                    return;
+                }
+                let (done, answer) = oneshot::channel();
+                let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
+                let previous = previous.map(|report| *report);
+                if self.at.teller.keep(Entry { settings, zone, report: *report, previous, done }) {
+                    self.telling = Some(answer);
+                }
+            }
+        }
+    }
+
+    /// One report at a time; of those that come meanwhile the newest counts.
+    fn write_next(&mut self) {
+        if self.writing.is_none()
+            && let Some(report) = self.unwritten.take()
+        {
+            let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
+            self.writing = Some(tokio::task::spawn_blocking(move || {
+                check::write(&settings, &report, &zone).map_err(|fault| fault.to_string())
+            }));
+        }
+    }
+
+    fn written(&mut self, result: Result<(), String>) {
+        let fault = result.err();
+        {
+            let mut standing = self.standing.borrow_mut();
+            if standing.write_fault != fault {
+                let text = fault.as_deref().unwrap_or("the status file can be written again");
+                self.at.log.line(&self.settings, text);
+                standing.write_fault = fault;
+                self.at.changed.notify_one();
+            }
+            if !standing.has_begun {
+                standing.has_begun = true;
+                self.at.changed.notify_one();
+            }
+        }
+        self.write_next();
+    }
+
+    fn kept(&mut self, kept: Option<Kept>) {
+        let kept = kept.unwrap_or_default();
+        for warning in &kept.warnings {
+            self.at.log.warning(&self.settings, warning);
+        }
+        let now = self.now();
+        self.machine.told(kept.is_settled, now);
+        if kept.waits && self.delivering.is_none() {
+            let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
+            let turns = Arc::clone(&self.at.deliveries);
+            self.delivering = Some(tokio::spawn(async move {
+                // It is never closed.
+                let _turn = turns.acquire_owned().await.ok();
+                let sent = tokio::task::spawn_blocking(move || teller::deliver(&settings, &zone));
+                sent.await.unwrap_or_default()
+            }));
+        }
+    }
+
+    fn delivered(&mut self, delivered: Delivered) {
+        for text in &delivered.sent {
+            self.at.log.detail(&self.settings, text);
+        }
+        for unsent in &delivered.unsent {
+            self.at.log.warning(&self.settings, unsent);
+        }
+        for warning in &delivered.warnings {
+            self.at.log.warning(&self.settings, warning);
+        }
+        self.standing.borrow_mut().is_untold = !delivered.unsent.is_empty();
+    }
+
+    /// Closes the session, and lets what is under way come to its end.
+    async fn end(mut self) {
+        let closing = self.line.close();
+        let rest = async {
+            if let Some(writing) = &mut self.writing {
+                let _ = writing.await;
+            }
+            if let Some(delivering) = &mut self.delivering {
+                let _ = delivering.await;
+            }
+        };
+        let _ = tokio::time::timeout(END_LIMIT, async { tokio::join!(closing, rest) }).await;
+    }
+}
+
+async fn read_log(container: Container, timeout: Duration) -> LogSeen {
+    match Engine::from_environment(timeout).hint(&container).await {
+        Ok(hint) => LogSeen::Read(hint),
+        Err(_) => LogSeen::Unreadable,
+    }
+}
+
+/// What the engine says next; never, if it is not asked.
+async fn next_of(
+    containers: &mut Option<latest::Receiver<Said>>,
+) -> Rc<Result<crate::docker::Answer, crate::docker::EngineError>> {
+    let Some(receiver) = containers else { return pending().await };
+    loop {
+        if receiver.changed().await.is_err() {
+            return pending().await;
+        }
+        if let Some(said) = receiver.borrow_and_update().clone() {
+            return said;
+        }
+    }
+}
+
+/// The end of what is under way; never, if nothing is.
+async fn ended<T>(work: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
+    let Some(running) = work else { return pending().await };
+    let result = running.await;
+    *work = None;
+    result
+}
+
+async fn answer<T>(waiting: &mut Option<oneshot::Receiver<T>>) -> Option<T> {
+    let Some(receiver) = waiting else { return pending().await };
+    let result = receiver.await.ok();
+    *waiting = None;
+    result
+}
+
+async fn after(span: Option<Duration>) {
+    match span {
+        Some(span) => tokio::time::sleep(span).await,
+        None => pending().await,
+    }
+}

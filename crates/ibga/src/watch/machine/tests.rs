@@ -1,0 +1,271 @@
+use std::path::Path;
+
+use ibga_core::cause::Cause;
+use ibga_core::log_hints::LogHintKind;
+use ibga_core::observation::ConnectFailure;
+use ibga_tws::frame;
+use ibga_tws::probe::Event;
+use ibga_tws::session::Action;
+
+use super::*;
+use crate::settings::{Flags, Sources};
+
+fn settings(variables: &[(&str, &str)]) -> Arc<Settings> {
+    let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+    let sources = Sources {
+        environment: &value,
+        environment_names: vec![],
+        read: &|_: &Path, _: &[u32]| Ok(None),
+        user_id: 0,
+        host_name: &String::new,
+        zone: &|| TimeZone::UTC,
+    };
+    Arc::new(Settings::load(&Flags::default(), &sources).expect("settings"))
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A machine with hand-cranked clocks, whose socket does what the test says.
+struct Bench {
+    machine: Machine,
+    now: Now,
+    /// What the gateway at the other end is.
+    gateway: Gateway,
+    /// What was to be done, in words.
+    log: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gateway {
+    Refusing,
+    Silent,
+    Ready,
+}
+
+impl Bench {
+    fn new(variables: &[(&str, &str)], gateway: Gateway) -> Self {
+        let wall = "2026-11-25T02:00:00Z".parse().expect("an instant");
+        let machine = Machine::new(settings(variables), TimeZone::UTC, None);
+        Self { machine, now: Now { wall, running: Duration::ZERO }, gateway, log: Vec::new() }
+    }
+
+    /// Lets time pass, and does what session and machine want meanwhile.
+    fn run_to(&mut self, until: Duration) {
+        loop {
+            let action = self.machine.session.next_action(self.now.running);
+            self.take_news();
+            let next = match action {
+                Action::Connect(_) => {
+                    let event = if self.gateway == Gateway::Refusing {
+                        Event::ConnectFailed(ConnectFailure::Refused)
+                    } else {
+                        Event::Connected
+                    };
+                    self.event(&event);
+                    continue;
+                }
+                Action::Send(bytes) => {
+                    self.answer(&bytes);
+                    continue;
+                }
+                Action::Close => continue,
+                Action::Wait(at) => self.machine.next_moment().map_or(at, |moment| moment.min(at)),
+            };
+            if next > until {
+                self.pass(until);
+                return;
+            }
+            self.pass(next);
+            let effects = self.machine.tick(self.now);
+            self.note(effects);
+        }
+    }
+
+    fn pass(&mut self, until: Duration) {
+        let passed = until.saturating_sub(self.now.running);
+        self.now.running = until;
+        self.now.wall = self.now.wall.checked_add(passed).expect("an instant");
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        self.machine.session.handle(event, self.now.running);
+        self.take_news();
+    }
+
+    fn text(&mut self, message: &str) {
+        let bytes = frame::encode(message.replace('|', "\0").as_bytes());
+        self.event(&Event::Bytes(&bytes));
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        if self.gateway != Gateway::Ready {
+            return;
+        }
+        if text.starts_with("API\0") {
+            return self.text("178|20261125 02:00:00 UTC|");
+        }
+        if text.contains("71\0") {
+            self.text("15|1|DU1234567|");
+            self.text("9|1|1|");
+        }
+        if text.contains("\u{5}49\0") {
+            let time = format!("49|1|{}|", self.now.wall.as_second());
+            self.text(&time);
+        }
+        if text.contains("8\x001\x001\0") {
+            self.text("9|1|2|");
+        }
+        if let Some((_, rest)) = text.split_once("9\x008\0") {
+            let id = rest.split('\0').next().unwrap_or_default().to_owned();
+            self.text(&format!("52|1|{id}|"));
+        }
+    }
+
+    fn take_news(&mut self) {
+        if let Some(news) = self.machine.session.take_news() {
+            let effects = self.machine.news(news, self.now);
+            self.note(effects);
+        }
+    }
+
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            let at = self.now.running.as_secs();
+            self.log.push(match effect {
+                Effect::Write(report) => format!("{at} write {}", report.cause().map_or("?", Cause::code)),
+                Effect::Announce(change) => format!("{at} now {}", change.to),
+                Effect::Tell { report, .. } => format!("{at} tell {}", report.cause().map_or("?", Cause::code)),
+                Effect::ReadLog(container) => format!("{at} log of {}", container.name),
+            });
+        }
+    }
+
+    fn container(&mut self, answer: &Result<Answer, EngineError>) {
+        let effects = self.machine.container(answer, self.now);
+        self.note(effects);
+    }
+
+    fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+}
+
+fn found(state: ContainerState) -> Result<Answer, EngineError> {
+    Ok(Answer::Found(Container { name: "ibga".into(), id: "0123456789ab".into(), state, engine_word: String::new() }))
+}
+
+fn hint(kind: LogHintKind) -> LogSeen {
+    LogSeen::Read(Some(LogHint { kind, line: "a line".into() }))
+}
+
+#[test]
+fn every_heartbeat_is_written_and_a_change_announced_and_told() {
+    let mut bench = Bench::new(&[("IBGA_CONTAINER", "none")], Gateway::Ready);
+    bench.run_to(secs(1));
+    assert_eq!(bench.told(), ["0 write ready", "0 now ready", "0 tell ready"]);
+    let now = bench.now;
+    bench.machine.told(true, now);
+    bench.run_to(secs(41));
+    assert_eq!(bench.told(), ["20 write ready", "40 write ready"]);
+    bench.event(&Event::Closed);
+    assert_eq!(bench.told(), ["41 write session_lost", "41 now not_connected (session_lost)", "41 tell session_lost"]);
+}
+
+#[test]
+fn people_are_asked_for_when_a_cause_has_held_and_then_each_minute() {
+    let mut bench = Bench::new(&[("IBGA_CONTAINER", "none")], Gateway::Refusing);
+    bench.run_to(secs(400));
+    let tells: Vec<String> = bench.told().into_iter().filter(|line| line.contains("tell")).collect();
+    let at: Vec<&str> = tells.iter().filter_map(|line| line.split(' ').next()).collect();
+    // At once, when it has settled, when it has held for three minutes.
+    assert_eq!(at, ["0", "5", "65", "125", "180", "240", "300", "360"]);
+    bench.gateway = Gateway::Ready;
+    bench.machine.session.hurry(bench.now.running);
+    bench.run_to(secs(402));
+    assert!(bench.told().contains(&"401 tell ready".to_owned()));
+    let now = bench.now;
+    bench.machine.told(true, now);
+    bench.run_to(secs(600));
+    assert!(!bench.told().iter().any(|line| line.contains("tell")), "everybody knows");
+}
+
+#[test]
+fn the_container_speaks_first_and_its_log_refines_a_closed_api() {
+    let mut bench = Bench::new(&[("IBGA_CONTAINER", "ibga")], Gateway::Silent);
+    bench.container(&found(ContainerState::Running));
+    assert_eq!(bench.told(), Vec::<String>::new(), "nothing is told before the first look has ended");
+    bench.run_to(secs(16));
+    assert_eq!(
+        bench.told(),
+        ["15 write api_silent", "15 now not_authenticated (api_silent)", "15 tell api_silent", "15 log of ibga"]
+    );
+    let effects = bench.machine.log(hint(LogHintKind::TwoFactorPending), bench.now);
+    bench.note(effects);
+    assert_eq!(bench.told()[0], "16 write two_factor_pending");
+    let effects = bench.machine.log(hint(LogHintKind::TwoFactorPending), bench.now);
+    assert_eq!(effects, [], "nothing new");
+    bench.container(&found(ContainerState::Stopped));
+    assert_eq!(bench.told()[1], "16 now container_down (container_stopped)");
+    bench.container(&Ok(Answer::Absent));
+    assert_eq!(bench.told()[1], "16 now container_down (container_missing)");
+    bench.container(&Err(EngineError::NoEngine { address: "x".into() }));
+    assert_eq!(bench.told()[1], "16 now error (docker_unavailable)");
+}
+
+#[test]
+fn a_container_that_was_only_guessed_at_is_missed_once_it_was_seen() {
+    let mut bench = Bench::new(&[], Gateway::Refusing);
+    bench.run_to(secs(1));
+    bench.container(&Ok(Answer::Absent));
+    bench.container(&Err(EngineError::NoEngine { address: "x".into() }));
+    bench.told();
+    bench.container(&found(ContainerState::Running));
+    bench.container(&Ok(Answer::Absent));
+    assert!(bench.told().contains(&"1 now container_down (container_missing)".to_owned()));
+    bench.container(&Err(EngineError::NoEngine { address: "x".into() }));
+    assert!(bench.told().contains(&"1 now not_connected (port_refused)".to_owned()), "who cannot ask cannot tell");
+}
+
+#[test]
+fn a_container_that_starts_is_tried_soon() {
+    let mut bench = Bench::new(&[("IBGA_CONTAINER", "ibga")], Gateway::Refusing);
+    bench.container(&found(ContainerState::Stopped));
+    bench.run_to(secs(300));
+    bench.told();
+    bench.gateway = Gateway::Ready;
+    bench.container(&found(ContainerState::Running));
+    bench.run_to(secs(302));
+    assert!(bench.told().contains(&"301 now ready".to_owned()), "{:?}", bench.log);
+}
+
+#[test]
+fn the_clocks_are_compared_at_the_moment_of_the_answer() {
+    let mut bench = Bench::new(&[("IBGA_CONTAINER", "none")], Gateway::Ready);
+    bench.run_to(secs(1_000));
+    bench.told();
+    // The wall clock is set forward, that of the gateway too. What is judged before it was read again must not look skewed.
+    bench.now.wall = bench.now.wall.checked_add(SignedDuration::from_hours(1)).expect("an instant");
+    bench.text("4|2|-1|2103|Market data farm connection is broken:usfarm||");
+    bench.run_to(secs(1_100));
+    let written: Vec<String> = bench.told().into_iter().filter(|line| line.contains("write")).collect();
+    assert!(written.len() > 5 && written.iter().all(|line| line.ends_with("write ready")), "{written:?}");
+}
+
+#[test]
+fn a_report_of_before_is_taken_up() {
+    let mut first = Bench::new(&[("IBGA_CONTAINER", "none")], Gateway::Ready);
+    first.run_to(secs(1));
+    let previous = first.machine.report().cloned();
+    let since = previous.as_ref().and_then(|report| report.more.as_ref()).map(|more| more.since);
+    let mut second = Bench::new(&[("IBGA_CONTAINER", "none")], Gateway::Ready);
+    second.machine = Machine::new(settings(&[("IBGA_CONTAINER", "none")]), TimeZone::UTC, previous);
+    second.now.wall = second.now.wall.checked_add(SignedDuration::from_mins(5)).expect("an instant");
+    assert!(second.machine.report().is_none(), "not its own");
+    second.run_to(secs(1));
+    assert_eq!(second.told(), ["0 write ready", "0 tell ready"], "no change, but what was not told may be due");
+    let more = second.machine.report().and_then(|report| report.more.clone()).expect("details");
+    assert_eq!((Some(more.since), more.sequence), (since, 2));
+}
