@@ -127,6 +127,14 @@ causes! {
     ProbeFailed "probe_failed" Error "A fault of this program or of the machine it runs on."
 }
 
+impl Cause {
+    /// Whether a person's approval of the login is what is missing most likely. It helps nothing where the login itself failed.
+    pub fn asks_for_approval(self) -> bool {
+        let helps_nothing = matches!(self, Self::LoginFailed | Self::LoginLockedOut | Self::SessionElsewhere);
+        self.status() == Status::NotAuthenticated && !helps_nothing
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

@@ -13,6 +13,7 @@ pub mod alert;
 pub mod calendar;
 pub mod cause;
 pub mod clock;
+pub mod forecast;
 pub mod gate;
 pub mod log_hints;
 pub mod nearest;

@@ -32,6 +32,20 @@ pub enum Trading {
     Unknown,
 }
 
+impl Trading {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::Unknown];
+
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl Hours {
     /// The hours as a market sees them.
     pub fn of(moment: &MarketMoment) -> Self {

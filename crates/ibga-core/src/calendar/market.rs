@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
+use serde::{Deserialize, Serialize};
 
 use super::table::Hours;
 use super::{Calendar, DataQuality, Exchange, IdleOverride, Moment, Phase};
@@ -14,7 +15,8 @@ use super::{Calendar, DataQuality, Exchange, IdleOverride, Moment, Phase};
 const EDGES_MAX: usize = 200;
 
 /// How several exchanges are judged together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Combination {
     /// One that is open is enough.
     Any,
@@ -23,6 +25,9 @@ pub enum Combination {
 }
 
 impl Combination {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Any, Self::All];
+
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
@@ -119,6 +124,11 @@ impl Market {
     /// The exchanges.
     pub fn exchanges(&self) -> impl Iterator<Item = Exchange> {
         self.calendars.iter().map(Calendar::exchange)
+    }
+
+    /// How they are judged together.
+    pub fn combination(&self) -> Combination {
+        self.combination
     }
 
     /// The calendar of the exchange that was named first, by whose wall clock a schedule goes; `None` without any exchange.
