@@ -2,6 +2,7 @@
 //! no file is touched here.
 
 mod broker_hours;
+mod forecast;
 
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use serde_json::{Map, Value};
 
 use crate::account::{AccountId, Mode};
 use crate::cause::{Cause, Status};
+use crate::forecast::Forecast;
 use crate::observation::{Broker, Connect, ContainerSeen, ContainerState, Hello, Observation, Orders};
 use crate::verdict::{Verdict, clock_skew};
 
 pub use broker_hours::{BrokerHours, HoursQuestion};
+pub use forecast::document as forecast_document;
 
 /// The schema that is written, and the only one that is read.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -74,6 +77,8 @@ pub struct Details {
     pub orders: Option<Orders>,
     /// The trading hours that the broker told; none if it was not asked about a contract with a calendar, or did not answer.
     pub broker_hours: Option<BrokerHours>,
+    /// What is ahead of the session, if anybody reckoned it.
+    pub forecast: Option<Forecast>,
     /// What else is worth knowing.
     pub warnings: Vec<String>,
     /// The version that the session spoke.
@@ -146,6 +151,8 @@ pub struct Circumstances<'a> {
     pub remedy: Option<String>,
     /// Whose hours the broker was asked for.
     pub hours_of: Option<HoursQuestion>,
+    /// What is ahead, whatever it says of the login.
+    pub forecast: Option<Forecast>,
     /// Who writes it.
     pub writer: Writer,
 }
@@ -181,6 +188,7 @@ impl Report {
                 broker: seen.api.broker,
                 orders: Some(seen.api.orders),
                 broker_hours: at.hours_of.and_then(|question| BrokerHours::of(question, &seen.api)),
+                forecast: at.forecast.map(|forecast| forecast.about(verdict.cause, since, at.now)),
                 warnings: verdict.warnings.clone(),
                 server_version: match seen.api.hello {
                     Some(Hello::Version(version) | Hello::TooOld(version)) => Some(version),
@@ -233,6 +241,7 @@ impl Report {
             put("broker", more.broker.as_str().into());
             put("orders", more.orders.map(Orders::as_str).into());
             put("broker_hours", more.broker_hours.as_ref().map(BrokerHours::to_json).into());
+            put("forecast", forecast_document(more.forecast.as_ref(), zone));
             put("warnings", more.warnings.clone().into());
             put("server_version", more.server_version.into());
             put("clock_skew_seconds", more.clock_skew_seconds.into());
@@ -409,6 +418,11 @@ impl<'a> Fields<'a> {
             None | Some(Value::Null) => None,
             Some(hours) => Some(BrokerHours::from_json(hours).ok_or(not("broker_hours", broker_hours::WANTED))?),
         };
+        let forecast = match self.json.get("forecast") {
+            // Earlier writers did not look ahead.
+            None | Some(Value::Null) => None,
+            Some(ahead) => Some(forecast::from_json(ahead).ok_or(not("forecast", forecast::WANTED))?),
+        };
         if !CONTAINER_WORDS.contains(&self.text("container")?) {
             return Err(not("container", "a state of a container"));
         }
@@ -420,6 +434,7 @@ impl<'a> Fields<'a> {
             mode: mode.transpose()?,
             orders: orders.transpose()?,
             broker_hours,
+            forecast,
             broker,
             warnings: self.texts("warnings")?.into_iter().map(str::to_owned).collect(),
             server_version: version,
@@ -450,8 +465,9 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::calendar::Exchange;
+    use crate::calendar::{Calendar, Exchange, Market};
     use crate::observation::{ApiSeen, ClockReading, FoundBy, HoursSeen, Stage};
+    use crate::reset_windows::published;
     use crate::verdict::{Expectations, judge};
 
     fn hong_kong() -> TimeZone {
@@ -496,6 +512,11 @@ pub(crate) mod tests {
         }
     }
 
+    fn forecast_then() -> Option<Forecast> {
+        let market = Market::of_one(Calendar::ending_with(Exchange::XHKG, 2027));
+        Forecast::new(&market, &published(), "2026-11-23T01:30:04Z".parse().expect("an instant"))
+    }
+
     fn report(previous: Option<&Report>) -> Report {
         let seen = observation();
         let verdict = judge(&seen, &Expectations::default());
@@ -512,6 +533,7 @@ pub(crate) mod tests {
                 previous,
                 remedy: None,
                 hours_of: Some(HoursQuestion { contract: "700 SEHK STK HKD".into(), exchange: Exchange::XHKG }),
+                forecast: forecast_then(),
                 writer,
             },
         )
@@ -603,6 +625,7 @@ pub(crate) mod tests {
             (full.replace("\"answered\"", "\"perhaps\""), field("broker", "answered, silent or unproven")),
             (full.replace("\"allowed\"", "\"perhaps\""), field("orders", "allowed, refused or unproven")),
             (full.replace("\"zone\": \"Hongkong\"", "\"zone\": 8"), field("broker_hours", broker_hours::WANTED)),
+            (full.replace("\"in_trading\"", "\"some day\""), field("forecast", forecast::WANTED)),
             (full.replace("\"running\"", "\"on fire\""), field("container", "a state of a container")),
             (full.replace("\"open\"", "\"ajar\""), field("port", "open, closed or unknown")),
         ] {
@@ -616,7 +639,7 @@ pub(crate) mod tests {
             .as_object()
             .expect("an object")
             .keys()
-            .filter(|key| !["orders", "broker_hours"].contains(&key.as_str()))
+            .filter(|key| !["orders", "broker_hours", "forecast"].contains(&key.as_str()))
         {
             let mut cut = whole.clone();
             cut.as_object_mut().expect("an object").remove(key);

@@ -28,6 +28,7 @@ use jiff::tz::TimeZone;
 use crate::alert::post::{Post, Reporter};
 use crate::container::{ContainerAnswer, ENGINE_LIMIT, Engine, asked_for, is_closed, was_seen};
 use crate::docker::Selector;
+use crate::forecast::forecast;
 use crate::lock::{GatewayLock, LockError, Purpose};
 use crate::settings::{AlertSettings, BrokerProbe, ProbeContract, Settings};
 
@@ -221,6 +222,7 @@ pub(crate) fn judge_at(
             previous,
             remedy,
             hours_of: settings.probe_contract.as_ref().map(ProbeContract::hours_question),
+            forecast: forecast(settings, previous, moment.now),
             writer: writer(),
         },
     )

@@ -4,7 +4,7 @@
 //! * [`settings`]: flags, environment, `.env` and `ibga.toml`, read once into typed values.
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
 //! * [`alert`]: telling people.
-//! * `market`: the calendars with the operator's overrides.
+//! * `market`: the calendars with the operator's overrides. `forecast`: what is ahead, made seldom.
 //! * [`store`]: what is remembered, and the outbox.
 //! * [`doctor`]: every prerequisite, tested.
 //! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod container;
 pub mod docker;
 pub mod doctor;
+mod forecast;
 pub mod lock;
 mod market;
 pub mod output;

@@ -90,6 +90,7 @@ fn report(cause: Cause, since: Timestamp, now: Timestamp) -> Report {
             broker: Broker::Unproven,
             orders: None,
             broker_hours: None,
+            forecast: None,
             warnings: Vec::new(),
             server_version: None,
             clock_skew_seconds: None,

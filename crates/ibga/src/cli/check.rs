@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use ibga_core::account::AccountId;
 use ibga_core::cause::Status;
+use ibga_core::forecast::Forecast;
 use ibga_core::gate::age_text;
 use ibga_core::report::Report;
 use ibga_core::transition::{State, Transition};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::preflight::MarketHours;
@@ -72,7 +74,7 @@ pub(super) fn run(arguments: &CheckArgs) -> Exit {
     } else {
         output.data(&one_line(&checked.report));
     }
-    tell(&checked, output);
+    tell(&checked, &zone, output);
     let post = checked.post.take().or_else(|| waiting(&settings, &zone));
     let told = post.map_or(Told::All, |post| deliver(post, DELIVERY_LIMIT, output));
     if let Err(fault) = pulse.end(&checked.report, checked.write_fault.is_none(), told) {
@@ -121,7 +123,7 @@ pub(super) fn exit(checked: &Checked<'_>) -> Exit {
 }
 
 /// What a person may want to know beside the result.
-pub(super) fn tell(checked: &Checked<'_>, output: Output) {
+pub(super) fn tell(checked: &Checked<'_>, zone: &TimeZone, output: Output) {
     let more = checked.report.more.as_ref();
     if let Some(remedy) = more.and_then(|more| more.remedy.as_ref()) {
         output.message(&format!("what to do: {}", printable(remedy)));
@@ -145,6 +147,9 @@ pub(super) fn tell(checked: &Checked<'_>, output: Output) {
     if let Some(more) = more.filter(|_| output.is_verbose()) {
         let stages: Vec<String> = more.timings_ms.iter().map(|(stage, ms)| format!("{stage} {ms:.1} ms")).collect();
         output.detail(&format!("stages: {}", stages.join(", ")));
+        for line in more.forecast.iter().flat_map(|ahead| forecast_lines(ahead, checked.report.timestamp, zone)) {
+            output.detail(&format!("forecast: {line}"));
+        }
     }
     if let Some(fault) = &checked.write_fault {
         output::fault(&fault.to_string());
@@ -171,6 +176,12 @@ fn one_line(report: &Report) -> String {
         more.timings_ms.iter().filter(|(stage, _)| stage != "container" && stage != "broker").map(|(_, ms)| ms).sum();
     let _ = write!(line, ", {took:.0} ms");
     line
+}
+
+/// The forecast for a person: when to approve, then when IBKR resets servers.
+pub(super) fn forecast_lines(forecast: &Forecast, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let lines = [forecast.approval_text(now, zone), forecast.resets_text(now, zone)];
+    lines.iter().filter(|line| !line.is_empty()).map(|line| printable(line)).collect()
 }
 
 /// The masked ids, or their number where there are many.

@@ -3,8 +3,9 @@
 use clap::Args;
 use ibga_core::calendar::{Agreement, Auction, Comparison, MarketMoment, Member};
 use ibga_core::clock;
+use ibga_core::forecast::Forecast;
 use ibga_core::gate::{self, Check, Chosen, Decision, MarketRule, Outcome, Question, Rule};
-use ibga_core::report::Report;
+use ibga_core::report::{Details, Report};
 use ibga_core::status_file::{self, StatusFileError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, settings, usage_fault};
 use crate::check::{endpoint, expectations, trust};
+use crate::forecast;
 use crate::market::{calendars, market};
 use crate::output::{Output, printable};
 use crate::settings::{Origin, ProbeContract, Settings};
@@ -153,12 +155,27 @@ impl Judged {
         self.decision.checks.iter().find(is_told).map(|check| printable(&check.text))
     }
 
+    /// What a report tells that is of this gateway and of now.
+    fn believed(&self) -> Option<&Details> {
+        let is_other = |check: &Check| matches!(check.rule, Rule::Gateway | Rule::Fresh | Rule::NotFromFuture);
+        let is_believed = !self.decision.failures().any(is_other);
+        self.report.as_ref()?.more.as_ref().filter(|_| is_believed)
+    }
+
+    /// What is ahead as of now. A report that cannot be believed tells nothing of the login.
+    pub(super) fn forecast(&self, settings: &Settings) -> Option<Forecast> {
+        let now = self.at.now;
+        let ahead = forecast::forecast(settings, None, now)?;
+        Some(match self.believed() {
+            Some(more) => ahead.about(more.cause, more.since, now),
+            None => ahead,
+        })
+    }
+
     /// What to do. A report that cannot be believed has no say in it.
     pub(super) fn remedies(&self) -> Vec<String> {
         let rules: Vec<Rule> = self.decision.failures().map(|check| check.rule).collect();
-        let believed = !rules.iter().any(|rule| matches!(rule, Rule::Gateway | Rule::Fresh | Rule::NotFromFuture));
-        let told = self.report.as_ref().and_then(|report| report.more.as_ref()?.remedy.clone());
-        let told = told.filter(|_| believed && rules.contains(&Rule::Ready));
+        let told = self.believed().and_then(|more| more.remedy.clone()).filter(|_| rules.contains(&Rule::Ready));
         told.into_iter().chain(rules.iter().filter_map(|rule| rule.remedy()).map(str::to_owned)).collect()
     }
 

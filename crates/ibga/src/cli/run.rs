@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
 fn refresh<'a>(settings: &'a Settings, zone: &'a TimeZone, output: Output) -> (Refreshed, Option<Post<'a>>) {
     let checked = check::check(settings, zone, STORE_LIMIT);
     if output.is_verbose() {
-        check_command::tell(&checked, output);
+        check_command::tell(&checked, zone, output);
     }
     let report = match checked.write_fault {
         Some(fault) => Err(StatusFileError::NotRefreshed(fault.to_string())),

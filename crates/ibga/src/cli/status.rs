@@ -1,16 +1,18 @@
-//! `ibga status`: the status for a person: each stage, age, since when, what to do, the market, and whether an agent would start.
+//! `ibga status`: the status for a person: each stage, age, since when, what to do, the market, what is ahead, and whether an agent
+//! would start.
 
 use clap::Args;
 use ibga_core::account::AccountId;
 use ibga_core::cause::{Cause, Status};
+use ibga_core::forecast::Forecast;
 use ibga_core::gate::{Rule, age_text};
 use ibga_core::observation::{Broker, Orders};
-use ibga_core::report::{Details, PortState, Report};
+use ibga_core::report::{Details, PortState, Report, forecast_document};
 use ibga_core::transition::State;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::check::accounts;
+use super::check::{accounts, forecast_lines};
 use super::preflight::{HereAndNow, Judged, MarketHours, here_and_now, judge, pretty};
 use super::{CommonArgs, Exit, ExpectArgs, MarketArgs, offered, settings};
 use crate::container::log_lines;
@@ -76,9 +78,11 @@ pub(super) fn run(arguments: &StatusArgs) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    let forecast = judged.forecast(&settings);
     let page = Page {
         judged: &judged,
         settings: &settings,
+        forecast,
         at,
         shown: if arguments.show_accounts { Accounts::InFull } else { Accounts::Masked },
         logs: arguments.logs.then(|| log_lines(&settings, LOG_LINES)),
@@ -104,6 +108,7 @@ type Logs = Result<(String, Vec<String>), String>;
 struct Page<'a> {
     judged: &'a Judged,
     settings: &'a Settings,
+    forecast: Option<Forecast>,
     at: HereAndNow,
     shown: Accounts,
     logs: Option<Logs>,
@@ -130,6 +135,7 @@ impl Page<'_> {
         lines.push(String::new());
         lines.push(entry("Market", &self.judged.market()));
         lines.extend(self.judged.broker_hours().map(|text| entry("", &text)));
+        self.ahead(&mut lines);
         self.agent(paint, &mut lines);
         self.log(&mut lines);
         lines.join("\n")
@@ -202,6 +208,13 @@ impl Page<'_> {
         zoned.strftime(if today { "%H:%M:%S %:z" } else { "%Y-%m-%d %H:%M:%S %:z" }).to_string()
     }
 
+    /// What is ahead, as it is now: the file's forecast may be older than the file's next one.
+    fn ahead(&self, lines: &mut Vec<String>) {
+        let told = self.forecast.iter().flat_map(|ahead| forecast_lines(ahead, self.at.now, &self.at.zone));
+        let names = std::iter::once("Forecast").chain(std::iter::repeat(""));
+        lines.extend(names.zip(told).map(|(name, line)| entry(name, &line)));
+    }
+
     fn agent(&self, paint: Paint, lines: &mut Vec<String>) {
         if self.judged.decision.is_go() {
             lines.push(entry("Agent", &paint.good("would start now")));
@@ -250,6 +263,7 @@ impl Page<'_> {
         let age = self.judged.report.as_ref().map(|report| self.at.now.duration_since(report.timestamp).as_secs_f64());
         document.insert("report".into(), report.unwrap_or(Value::Null));
         document.insert("age_seconds".into(), age.into());
+        document.insert("forecast".into(), forecast_document(self.forecast.as_ref(), &self.at.zone));
         document.insert("preflight".into(), self.judged.document());
         if let Some(logs) = &self.logs {
             document.insert(
@@ -389,8 +403,9 @@ mod tests {
         let now: Timestamp = "2026-11-23T01:30:04Z".parse().expect("an instant");
         let at = HereAndNow { now: now + SignedDuration::from_mins(minutes_later), zone };
         let judged = judge(&settings, MarketHours::Kept, &at, None).expect("judged");
-        let text =
-            Page { judged: &judged, settings: &settings, at, shown: Accounts::Masked, logs: None }.text(Paint::Plain);
+        let forecast = judged.forecast(&settings);
+        let page = Page { judged: &judged, settings: &settings, forecast, at, shown: Accounts::Masked, logs: None };
+        let text = page.text(Paint::Plain);
         std::fs::remove_dir_all(&folder).expect("removed");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         text.replace(path.to_str().expect("UTF-8"), "/tmp/status.json")
