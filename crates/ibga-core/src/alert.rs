@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, Status};
+use crate::forecast::Forecast;
 
 pub use hours::{Hours, QuietHours, Trading};
 pub use memory::{Acknowledged, Memory, NoGoTold};
@@ -54,10 +55,10 @@ pub enum Subject {
 impl Subject {
     /// What a gateway with this cause needs.
     pub fn of(cause: Cause) -> Self {
-        if matches!(cause, Cause::LoginFailed | Cause::LoginLockedOut | Cause::SessionElsewhere) {
-            return Self::ConnectionError;
+        match cause.status() {
+            Status::NotAuthenticated if !cause.asks_for_approval() => Self::ConnectionError,
+            status => Self::of_status(status),
         }
-        Self::of_status(cause.status())
     }
 
     /// What a gateway with this status needs, as far as that can be told without a cause.
@@ -184,6 +185,9 @@ pub struct Alert {
     pub changes: Option<u32>,
     /// The trading hours.
     pub hours: Hours,
+    /// What is ahead, as far as the report told it. Alerts of before there were forecasts have none.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
 }
 
 /// Why an agent was not started.

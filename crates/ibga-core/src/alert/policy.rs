@@ -8,6 +8,7 @@ use super::memory::{Acknowledged, Memory, NoGoTold, Remembered, Told};
 use super::{Alert, Audience, Kind, Reason, Subject};
 use crate::act::{Act, ActKind};
 use crate::cause::Cause;
+use crate::forecast::Forecast;
 use crate::gate::{Decision, Rule};
 use crate::log_hints::masked;
 use crate::report::Report;
@@ -252,6 +253,7 @@ fn alert(memory: &Memory, kind: Kind, audience: Audience, about: &About<'_>) -> 
         down_since: memory.down_since.filter(|_| is_ready),
         changes: (kind == Kind::Flapping).then(|| u32::try_from(memory.changes.len()).unwrap_or(u32::MAX)),
         hours: about.hours.clone(),
+        forecast: more.and_then(|more| more.forecast.clone()),
     }
 }
 
@@ -334,8 +336,14 @@ pub fn no_go(
         down_since: None,
         changes: None,
         hours: hours.clone(),
+        forecast: forecast(no_go.report, now),
     };
     Some((NoGoTold { session, closes, reasons: known }, alert))
+}
+
+/// What is ahead, if the report still tells it.
+fn forecast(report: Option<&Report>, now: Timestamp) -> Option<Forecast> {
+    report?.more.as_ref()?.forecast.clone().filter(|forecast| forecast.holds(now))
 }
 
 /// Names the trading session. Where none is known, the day stands for it, so that a calendar's end silences nothing for ever.
@@ -417,6 +425,7 @@ pub fn acted(acted: &Acted<'_>, hours: &Hours) -> Option<Alert> {
         down_since: None,
         changes: None,
         hours: hours.clone(),
+        forecast: forecast(acted.report, act.at),
     })
 }
 
@@ -440,5 +449,6 @@ pub fn test(gateway: &str, endpoint: &str, host: &str, hours: &Hours, now: Times
         down_since: None,
         changes: None,
         hours: hours.clone(),
+        forecast: None,
     }
 }

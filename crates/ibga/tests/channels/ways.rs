@@ -38,6 +38,7 @@ pub fn message(kind: Kind) -> Message {
             down_since: None,
             changes: None,
             hours: Hours { exchange: "XETR".into(), trading: Trading::Off, next_open: None, next_close: None },
+            forecast: None,
         },
         subject: "IBGA NEEDS IB KEY APPROVAL – api_silent, börse".into(),
         text: "No byte came back.\nApprove the login on the phone.\n".into(),

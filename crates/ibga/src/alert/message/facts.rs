@@ -2,6 +2,7 @@
 
 use ibga_core::alert::{Alert, FLAPPING_SPAN, Kind, Subject, Trading};
 use ibga_core::cause::{Cause, Status};
+use ibga_core::forecast::Forecast;
 use ibga_core::gate::age_text;
 use ibga_core::remedy;
 use jiff::tz::TimeZone;
@@ -68,6 +69,14 @@ facts! {
     next_open_iso: Option<String>, "the same in ISO 8601";
     next_close: Option<String>, "when it closes, if it is open";
     next_close_iso: Option<String>, "the same in ISO 8601";
+    approval: Option<String>, "when a person should approve a login, in a sentence; like all of the forecast none for a test, or where something has come true of it since";
+    approval_when: Option<&'static str>, "its occasion: `now`, `at_restart` (the next one) or `after_token_end` (the next one of the weekly login)";
+    approval_is_due: bool, "whether an approval is needed before trading begins next";
+    approve_before: Option<String>, "when trading begins, which an approval has to precede, as local time with offset";
+    approve_before_iso: Option<String>, "the same in ISO 8601";
+    token_end: Option<String>, "when the weekly login ends, as local time with offset";
+    token_end_iso: Option<String>, "the same in ISO 8601";
+    resets: Option<String>, "when IBKR resets servers next, in a sentence";
     down_since: Option<String>, "since when the gateway had not been ready, for a recovery";
     down_for: Option<String>, "for how long: `1 h 12 min`";
     changes: Option<u32>, "how often the verdict changed, where that is the news";
@@ -92,6 +101,10 @@ impl Facts {
         let late = now.duration_since(alert.at);
         let down = alert.down_since.map(|down| alert.since.duration_since(down).max(SignedDuration::ZERO));
         let tone = tone(alert);
+        // What has come true may have turned out otherwise.
+        let ahead = alert.forecast.as_ref().filter(|ahead| ahead.is_ahead(now));
+        let approve_before = ahead.and_then(|ahead| ahead.approval.until);
+        let token_end = ahead.map(|ahead| ahead.token.ends);
         Self {
             subject: String::new(),
             words: alert.subject.as_str(),
@@ -121,11 +134,7 @@ impl Facts {
             late: (late > LATE_AFTER).then(|| age_text(late)),
             zone: zone.iana_name().map(str::to_owned),
             exchange: clean(&hours.exchange.replace(',', ", ")),
-            trading: match hours.trading {
-                Trading::On => "on",
-                Trading::Off => "off",
-                Trading::Unknown => "unknown",
-            },
+            trading: hours.trading.code(),
             is_open: is_open(alert, now),
             countdown: (tone == "bad").then(|| market.clone()),
             market,
@@ -135,6 +144,14 @@ impl Facts {
             next_open_iso: hours.next_open.map(|instant| instant.to_string()),
             next_close: hours.next_close.map(|instant| clock.local(instant)),
             next_close_iso: hours.next_close.map(|instant| instant.to_string()),
+            approval: ahead.map(|ahead| sentence(&clean(&ahead.approval_text(now, zone)))),
+            approval_when: ahead.map(|ahead| ahead.approval.when.code()),
+            approval_is_due: ahead.is_some_and(Forecast::asks_before_open),
+            approve_before: approve_before.map(|instant| clock.local(instant)),
+            approve_before_iso: approve_before.map(|instant| instant.to_string()),
+            token_end: token_end.map(|instant| clock.local(instant)),
+            token_end_iso: token_end.map(|instant| instant.to_string()),
+            resets: ahead.map(|ahead| sentence(&clean(&ahead.resets_text(now, zone)))).filter(|text| !text.is_empty()),
             down_since: alert.down_since.map(|down| clock.local(down)),
             down_for: down.map(age_text),
             changes: alert.changes,

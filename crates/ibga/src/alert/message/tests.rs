@@ -1,8 +1,11 @@
 use std::path::PathBuf;
 
 use ibga_core::alert::{Audience, Hours, Kind, Reason, Subject, Trading};
+use ibga_core::calendar::{Calendar, Exchange, Market};
 use ibga_core::cause::Cause;
+use ibga_core::forecast::Forecast;
 use ibga_core::remedy::{Circumstances, remedy};
+use ibga_core::reset_windows::published;
 use jiff::SignedDuration;
 
 use super::*;
@@ -55,7 +58,16 @@ fn alert(kind: Kind, cause: Cause, trading: Trading) -> Alert {
         down_since: None,
         changes: None,
         hours: hours(trading),
+        forecast: forecast(AT, cause).filter(|_| trading == Trading::Off),
     }
+}
+
+/// What is ahead in Hong Kong, whose accounts are served from Asia.
+fn forecast(now: &str, cause: Cause) -> Option<Forecast> {
+    let market = Market::of_one(Calendar::for_exchange(Exchange::XHKG));
+    let asia = published().into_iter().filter(|daily| daily.to_string().ends_with(" Asia")).collect::<Vec<_>>();
+    let since = at("2026-11-25T00:30:00Z");
+    Forecast::new(&market, &asia, at(now)).map(|ahead| ahead.about(cause, since, at(now)))
 }
 
 fn no_go() -> Alert {
@@ -82,6 +94,7 @@ fn test_alert() -> Alert {
         cause: None,
         text: None,
         remedies: Vec::new(),
+        forecast: None,
         ..alert(Kind::Test, Cause::Ready, Trading::Off)
     }
 }
@@ -172,6 +185,8 @@ fn a_hostile_alert_stays_text_of_one_line_each() {
     alert.remedies = vec!["<b>".repeat(2_000), format!("`{hostile}`")];
     alert.reasons = vec![Reason { code: hostile.into(), text: hostile.into() }; 40];
     alert.hours.exchange = hostile.into();
+    alert.forecast = forecast(AT, Cause::ApiSilent);
+    alert.forecast.as_mut().expect("a forecast").nightly[0].region = hostile.into();
     let Message { subject, text, html, brief, .. } = message(&alert, AT);
     assert!(subject.starts_with("AGENT PRE-FLIGHT FAILED - x Bcc: all@example.org [31m </td>"), "{subject}");
     assert!(subject.chars().all(is_seen) && subject.chars().count() <= 200, "{subject}");
@@ -186,6 +201,44 @@ fn a_hostile_alert_stays_text_of_one_line_each() {
     assert!(brief.chars().count() <= 500 && brief.chars().count() > 490);
     alert.gateway = "ü".repeat(3_000);
     assert_eq!(message(&alert, AT).subject.chars().count(), 200);
+}
+
+#[test]
+fn an_approval_is_for_the_lock_screen_only_before_the_next_open() {
+    let (saturday, wednesday) = ("2026-11-28T10:00:00Z", AT);
+    let weekly = "The weekly login ends Sun 29 Nov 14:00 HKT";
+    let due = "The weekly login ends Sun 29 Nov 14:00 HKT, before the next trading session: \
+               approve the next login between then and Mon 30 Nov 09:30";
+    for (made, cause, sent, in_text, in_brief) in [
+        (saturday, Cause::Ready, saturday, Some(due), true),
+        (wednesday, Cause::Ready, wednesday, Some(weekly), false),
+        (wednesday, Cause::ApiSilent, wednesday, Some("approve the login now, before trading begins 09:30 HKT"), true),
+        // Sent after the weekly end, or after the open.
+        (saturday, Cause::Ready, "2026-11-29T06:00:00Z", None, false),
+        (wednesday, Cause::ApiSilent, "2026-11-25T01:30:00Z", None, false),
+    ] {
+        let mut alert = alert(Kind::Recovery, Cause::Ready, Trading::Off);
+        alert.at = at(made);
+        alert.forecast = forecast(made, cause);
+        let Message { text, html, brief, .. } = message(&alert, sent);
+        assert_eq!(text.contains("Approval: "), in_text.is_some(), "{text}");
+        for told in [Some(&text), Some(&html), in_brief.then_some(&brief)].into_iter().flatten() {
+            assert!(in_text.is_none_or(|words| told.contains(words)), "{told}");
+        }
+        assert!(in_brief || !brief.contains("login"), "{brief}");
+    }
+}
+
+#[test]
+fn an_alert_of_before_there_were_forecasts_reads() {
+    let old = Alert { forecast: None, ..alert(Kind::Problem, Cause::ApiSilent, Trading::Off) };
+    let mut json = serde_json::to_value(&old).expect("JSON");
+    assert_eq!(json.as_object_mut().expect("an object").remove("forecast"), Some(serde_json::Value::Null));
+    assert_eq!(serde_json::from_value::<Alert>(json).expect("an alert"), old);
+    let new = alert(Kind::Problem, Cause::ApiSilent, Trading::Off);
+    let json = serde_json::to_value(&new).expect("JSON");
+    assert_eq!(json["forecast"]["approval"]["when"], "now");
+    assert_eq!(serde_json::from_value::<Alert>(json).expect("an alert"), new);
 }
 
 #[test]
