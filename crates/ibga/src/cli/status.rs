@@ -38,7 +38,7 @@ It reads the status file and probes nothing; `ibga check` brings the file up to 
 
 Exit codes: 0 shown, 1 no status file or none that can be trusted, 2 wrong usage or configuration.";
 
-/// Show the status: stages, age, what to do, next trading session
+/// Show the status: stages, age, what to do, next trading session, what is ahead
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct StatusArgs {
