@@ -379,7 +379,7 @@ proptest! {
         if let Some(open) = forecast.next_open {
             prop_assert_eq!(forecast.token.falls == Falls::BeforeOpen, forecast.token.ends < open);
         }
-        // Whenever it is made before anything comes true, it is the same.
+        // Whenever it is made before anything comes true, its instants are the same.
         let first = forecast.first_edge();
         let until = first.duration_since(now).as_secs_f64();
         #[expect(clippy::cast_possible_truncation, reason = "some days of seconds")]
@@ -387,6 +387,11 @@ proptest! {
         prop_assume!(then < first);
         prop_assert!(forecast.is_ahead(then) && !forecast.is_ahead(first));
         let again = Forecast::new(&market, &published(), then).expect("a forecast");
-        prop_assert_eq!(Forecast { made_at: now, ..again }, forecast);
+        let edges = |forecast: &Forecast| forecast.edges().collect::<Vec<_>>();
+        prop_assert_eq!(edges(&again), edges(&forecast));
+        // Where no open is known the calendar may end meanwhile, which tells less of the same instants.
+        if forecast.next_open.is_some() {
+            prop_assert_eq!(Forecast { made_at: now, ..again }, forecast);
+        }
     }
 }
