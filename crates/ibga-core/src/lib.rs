@@ -19,6 +19,7 @@ pub mod log_hints;
 pub mod nearest;
 pub mod notice;
 pub mod observation;
+pub mod recovery;
 pub mod remedy;
 pub mod report;
 pub mod reset_windows;
