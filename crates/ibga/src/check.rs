@@ -165,8 +165,9 @@ fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
 /// has the purpose of another process, whose report this is not.
 fn purpose(settings: &Settings, writer: &Writer) -> Purpose {
     let mut same = settings.clone();
-    // Who is told changes nothing of what is seen.
+    // Who is told, and what is done then, changes nothing of what is seen.
     same.alerts = AlertSettings::default();
+    same.recovery = None;
     // Accounts print masked, but they are what matters here.
     let accounts: Vec<&str> = settings.expect_accounts.iter().map(AccountId::reveal).collect();
     Purpose::of(&format!("{same:?} {accounts:?} {writer:?}"))

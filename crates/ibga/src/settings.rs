@@ -11,6 +11,7 @@
 //! | `env_file.rs`, `toml_file.rs` | the two files |
 //! | `layers.rs` | the sources in one form |
 //! | `fault.rs` | places and messages |
+//! | `recovery.rs`, `values/recovery.rs` | what is done to recover a gateway |
 //! | `alerts.rs`, `alerts/`, `names/alerts.rs`, `values/alerts.rs` | who is told, how and when: types, channels, names, values |
 
 mod alerts;
@@ -19,6 +20,7 @@ mod fault;
 mod layers;
 mod names;
 mod probe_contract;
+mod recovery;
 mod toml_file;
 mod values;
 
@@ -31,6 +33,7 @@ use ibga_core::account::AccountId;
 use ibga_core::calendar::{Combination, Exchange};
 use ibga_core::gate::Chosen;
 use ibga_core::nearest::nearest;
+use ibga_core::recovery::Plan;
 use ibga_core::reset_windows::{DailyReset, published};
 use ibga_core::schedule::Wishes;
 use ibga_core::verdict::ExpectedMode;
@@ -214,6 +217,8 @@ pub struct Settings {
     pub schedule: Wishes,
     /// When IBKR resets servers each day, where that was set; [`Settings::resets`] tells the windows that count.
     pub reset_windows: Vec<DailyReset>,
+    /// What is done to recover the gateway; none unless causes are named.
+    pub recovery: Option<Plan>,
     /// Highest API version to announce, 100 to 300.
     pub api_version_max: u16,
     /// Users, besides this one and root, whose files are believed.
@@ -453,6 +458,7 @@ impl Reader<'_> {
         let trusted_owners = self.trusted_owners(sources);
         let state_dir = self.state_dir(sources);
         let alerts = self.alerts(sources);
+        let recovery = self.recovery(container.as_ref().ok(), host.as_ref().ok().map(|host| &host.value));
         let gateway = gateway?;
         let (host, port) = (host?, port?);
         let (broker_probe, probe_contract) = broker_question?;
@@ -483,6 +489,7 @@ impl Reader<'_> {
             calendar_overrides: calendar_overrides?,
             schedule: Wishes { agent: agent?, checks: checks?, sunday_checks: sunday_checks? },
             reset_windows: reset_windows?,
+            recovery: recovery?,
             api_version_max: api_version_max?,
             trusted_owners: trusted_owners?,
             state_dir: state_dir?,

@@ -361,6 +361,40 @@ pub enum Fault {
     /// A second audience without a first.
     #[error("names every channel that is configured, so that nobody would be told before; leave one out")]
     NobodyFirst,
+    /// A word that is no cause.
+    #[error("unknown cause `{shown}`; {hint}")]
+    UnknownCause {
+        /// An excerpt of the value.
+        shown: String,
+        /// The nearest one, or all that could be named.
+        hint: String,
+    },
+    /// A cause that must not be acted upon.
+    #[error("{cause} is never acted upon: {why}; remove it")]
+    NeverRecovered {
+        /// The cause.
+        cause: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// A cause against which the recipe does nothing.
+    #[error("`{recipe}` does nothing about {cause}; {next_step}")]
+    RecipeInVain {
+        /// The word of the recipe.
+        recipe: &'static str,
+        /// The cause.
+        cause: &'static str,
+        /// What to write.
+        next_step: &'static str,
+    },
+    /// A container that is to be started, where no engine is asked for one.
+    #[error("nobody looks for the gateway's container ({why}), so {cause} is never seen; set container to its name")]
+    ContainerUnseen {
+        /// Why.
+        why: &'static str,
+        /// The cause.
+        cause: &'static str,
+    },
     /// A fault in a secret: nothing of it is told.
     #[error("not usable; its value is a secret and is not shown")]
     Secret,

@@ -386,6 +386,40 @@ pub(super) const STATE_DIR: Setting = Setting {
     check: |text| values::absolute_path(text).map(drop),
     ..ROW
 };
+pub(super) const RECOVER: Setting = Setting {
+    name: "recover",
+    environment: "IBGA_RECOVER",
+    help: "causes for which `ibga watch` acts to recover the gateway, such as container_stopped; none unless set (docs/recovery.md)",
+    kind: Kind::Texts,
+    check: |text| values::recoverable(text).map(drop),
+    ..ROW
+};
+pub(super) const RECOVER_WITH: Setting = Setting {
+    name: "recover_with",
+    environment: "IBGA_RECOVER_WITH",
+    default: "start",
+    help: "what is done then: `start` the container, `compose DIR` (docker compose up -d there), or `run PROGRAM ARGUMENTS`",
+    check: |text| values::recipe(text).map(drop),
+    ..ROW
+};
+pub(super) const RECOVER_BUDGET: Setting = Setting {
+    name: "recover_budget",
+    environment: "IBGA_RECOVER_BUDGET",
+    default: "3",
+    help: "how often that is done in 24 hours, 1 to 20; then people are told that it did not help, and nothing more is done",
+    kind: Kind::Whole,
+    check: |text| values::recover_budget(text).map(drop),
+    ..ROW
+};
+pub(super) const RECOVER_PAUSE: Setting = Setting {
+    name: "recover_pause",
+    environment: "IBGA_RECOVER_PAUSE",
+    default: "45s",
+    help: "how long nothing is done after it, 10s to 1h; while an outage lasts at least 5, 10, then 15 minutes pass in any case",
+    kind: Kind::Duration,
+    check: |text| values::recover_pause(text).map(drop),
+    ..ROW
+};
 /// Every setting there is.
 pub const SETTINGS: &[Setting] = &[
     CONFIG,
@@ -417,6 +451,10 @@ pub const SETTINGS: &[Setting] = &[
     RESET_WINDOWS,
     TRUSTED_OWNERS,
     STATE_DIR,
+    RECOVER,
+    RECOVER_WITH,
+    RECOVER_BUDGET,
+    RECOVER_PAUSE,
     alerts::ALERT_EMAIL,
     alerts::SMTP_HOST,
     alerts::SMTP_PORT,

@@ -1,6 +1,7 @@
 //! The settings as an operator meets them: every source in its order, every fault in its words.
 
 mod alerts;
+mod recovery;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -294,7 +295,12 @@ const ROWS: &[Row] = &[
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    ROWS.iter().chain(alerts::ROWS)
+    ROWS.iter().chain(recovery::ROWS).chain(alerts::ROWS)
+}
+
+/// A machine on which a setting of this name makes a difference.
+fn beside(name: &str) -> World {
+    if name.starts_with("recover") { recovery::beside(name) } else { alerts::beside(name) }
 }
 
 fn setting(name: &str) -> &'static Setting {
@@ -334,7 +340,7 @@ fn each_source_is_stronger_than_the_one_before() {
     for row in rows() {
         let setting = setting(row.name);
         let [top, section, file, variable, flag] = row.texts;
-        let mut world = alerts::beside(row.name).with_file("ibga.toml", &toml_line(setting, top));
+        let mut world = beside(row.name).with_file("ibga.toml", &toml_line(setting, top));
         assert_eq!((row.show)(&world.settings()), top, "{} at the top", row.name);
         if setting.scope == Scope::Gateway {
             let text = format!("{}[gateway.default]\n{}", toml_line(setting, top), toml_line(setting, section));
@@ -503,6 +509,10 @@ fn a_wrong_value_has_the_same_words_in_every_source() {
         ("calendar_overrides", "calendar.txt"),
         ("api_version_max", "99"),
         ("state_dir", "here"),
+        ("recover", "container_stopped,login_failed"),
+        ("recover_with", "restart"),
+        ("recover_budget", "0"),
+        ("recover_pause", "5s"),
     ];
     for (name, text) in wrong {
         wrong_everywhere(name, text);
@@ -512,7 +522,7 @@ fn a_wrong_value_has_the_same_words_in_every_source() {
 /// Gives a wrong value by each source in turn. Returns the message without its place, which is the same for all.
 fn wrong_everywhere(name: &str, text: &str) -> String {
     let setting = setting(name);
-    let world = || alerts::beside(name);
+    let world = || beside(name);
     let message = |world: World, prefix: &str| {
         let problems = world.problems();
         assert_eq!(problems.len(), 1, "{name}: {problems:?}");

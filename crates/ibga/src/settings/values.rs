@@ -4,6 +4,7 @@
 //! Must never look anywhere but at the text: no file, no clock, no name look-up.
 
 pub(super) mod alerts;
+mod recovery;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +24,8 @@ use jiff::civil::Time;
 use crate::docker::ContainerName;
 
 use super::fault::{Fault, shown};
+
+pub(super) use recovery::{recipe, recover_budget, recover_pause, recoverable};
 
 /// How many client ids a probe may use, counted from the configured one.
 pub const CLIENT_IDS: i32 = 5;
