@@ -1,9 +1,10 @@
 //! The container edge: asks Docker Engine, or Podman's socket that speaks the same protocol, about
 //! the gateway's container.
 //!
-//! Responsible for finding the engine, finding the container and reading the end of its log, each
-//! within a time limit. It reads and never changes anything in the engine, judges nothing, and
-//! keeps nothing of what containers are configured with (their environment holds credentials).
+//! Responsible for finding the engine, finding the container, reading the end of its log, and starting
+//! it, each within a time limit. Starting is for recovery alone, which is off unless the operator asks
+//! for it; nothing else here changes anything in the engine. It judges nothing, and keeps nothing of
+//! what containers are configured with (their environment holds credentials).
 //!
 //! Requests carry no API version, so engines old and new answer in their own newest one and none can
 //! refuse. Asking for the version first would cost an engine tens of milliseconds.
@@ -24,7 +25,9 @@ use std::time::Duration;
 
 use bollard::errors::Error as ClientError;
 use bollard::models::{ContainerInspectResponse, ContainerSummary, PortMap, PortSummary, PortSummaryTypeEnum};
-use bollard::query_parameters::{EventsOptions, InspectContainerOptions, ListContainersOptions, LogsOptions};
+use bollard::query_parameters::{
+    EventsOptions, InspectContainerOptions, ListContainersOptions, LogsOptions, StartContainerOptions,
+};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt};
 use ibga_core::observation::ContainerState;
@@ -209,6 +212,17 @@ pub fn events(
         }
         Err(error) => Err(engine_error(&engine, EVENTS_LIMIT, &error)),
     })))
+}
+
+/// Starts a container that does not run, as `docker start` does; one that runs is left as it is. Ends within the limit.
+pub async fn start(container: &ContainerName, engine: &EngineAddress, limit: Duration) -> Result<(), EngineError> {
+    let session = Session::open(engine, limit)?;
+    session
+        .within_limit(async {
+            let started = session.client.start_container(&container.0, None::<StartContainerOptions>).await;
+            started.map_err(|error| session.error(&error))
+        })
+        .await
 }
 
 /// A client for one question.

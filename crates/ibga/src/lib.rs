@@ -5,6 +5,8 @@
 //! * [`check`]: one look at a gateway as a whole: lock, container and socket, verdict, status file.
 //! * [`alert`]: telling people.
 //! * `market`: the calendars with the operator's overrides. `forecast`: what is ahead, made seldom.
+//! * [`recovery`]: what an operator would do by hand, done.
+//! * `market`: the calendars with the operator's overrides.
 //! * [`store`]: what is remembered, and the outbox.
 //! * [`doctor`]: every prerequisite, tested.
 //! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
@@ -19,6 +21,8 @@ mod forecast;
 pub mod lock;
 mod market;
 pub mod output;
+mod process;
+pub mod recovery;
 pub mod schedule;
 pub mod settings;
 mod shell;

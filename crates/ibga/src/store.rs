@@ -29,8 +29,8 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use statements::{
-    acts, hold, insert, is_held_by_another, list, mark_sent_by_key, next_due, note_act, note_transition, prune,
-    release, remember, remembered,
+    acts, count_acts, hold, insert, is_held_by_another, last_ready, list, mark_sent_by_key, next_due, note_act,
+    note_transition, prune, release, remember, remembered, transitions,
 };
 
 use crate::alert::channel::{Blame, ChannelName, SEND_LIMIT, SendError};
@@ -127,6 +127,19 @@ pub enum Patience {
     Kept,
     /// Everything that waits is tried now.
     PassedOver,
+}
+
+/// A transition that was kept. States are words: causes, or statuses of older writers, perhaps of a later version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// From what; none for the first report ever.
+    pub from: Option<String>,
+    /// To what.
+    pub to: String,
+    /// What was wrong, masked; none if nothing was.
+    pub text: Option<String>,
 }
 
 /// One alert on one channel, claimed.
@@ -377,6 +390,37 @@ impl Store {
     /// Keeps an act. Keeping it twice changes nothing.
     pub fn note_act(&mut self, act: &Act) -> Result<(), StoreError> {
         self.write(|transaction| note_act(transaction, act))
+    }
+
+    /// Keeps an act if fewer than `acts_max` of its kind were kept for its gateway since an instant, those in the future included.
+    /// Whether it did: of two processes that count at once, one finds the other's act.
+    pub fn note_act_within(&mut self, act: &Act, since: Timestamp, acts_max: u32) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            if count_acts(transaction, act, since)? >= i64::from(acts_max) {
+                return Ok(false);
+            }
+            note_act(transaction, act)?;
+            Ok(true)
+        })
+    }
+
+    /// Replaces the text of an act that was kept before it was done.
+    pub fn end_act(&mut self, act: &Act) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute("UPDATE act SET text = ?2 WHERE key = ?1", params![act.key(), act.text])?;
+            Ok(())
+        })
+    }
+
+    /// When the store last knew a gateway to be ready: when that began or ended, whichever is later.
+    pub fn last_ready(&self, gateway: &str) -> Result<Option<Timestamp>, StoreError> {
+        last_ready(&self.connection, gateway).map_err(|fault| self.fault(fault))
+    }
+
+    /// The transitions of a gateway since an instant, the oldest first, and before them the one that led to the state at that
+    /// instant; of more than `rows_max` the newest.
+    pub fn transitions(&self, gateway: &str, since: Timestamp, rows_max: usize) -> Result<Vec<Change>, StoreError> {
+        transitions(&self.connection, gateway, since, rows_max).map_err(|fault| self.fault(fault))
     }
 
     /// The newest acts that concern a gateway, the newest last. `None` for those of all gateways.

@@ -18,6 +18,8 @@ mod pushover;
 mod slack;
 mod telegram;
 mod veil;
+
+pub(crate) use veil::Veil;
 mod webhook;
 
 pub mod email;

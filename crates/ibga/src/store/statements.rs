@@ -2,13 +2,14 @@
 
 use ibga_core::act::Act;
 use ibga_core::alert::{Alert, Memory};
+use ibga_core::cause::Cause;
 use ibga_core::transition::State;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
-    BACKOFF_MAX, Delivery, DeliveryState, Holder, KEPT_AGE_MAX, KEPT_ROWS_MAX, LEASE, Listed, ListedDelivery, Outcome,
-    Patience, Remembered, UNSENT_AGE_MAX, UNSENT_ATTEMPTS_MIN, UNSENT_ROWS_MAX, timestamp,
+    BACKOFF_MAX, Change, Delivery, DeliveryState, Holder, KEPT_AGE_MAX, KEPT_ROWS_MAX, LEASE, Listed, ListedDelivery,
+    Outcome, Patience, Remembered, UNSENT_AGE_MAX, UNSENT_ATTEMPTS_MIN, UNSENT_ROWS_MAX, timestamp,
 };
 use crate::alert::channel::ChannelName;
 
@@ -55,7 +56,7 @@ pub(super) fn note_transition(
     if from == Some(state) {
         return Ok(());
     }
-    let code = |state: State| state.cause.map_or(state.status.as_str(), ibga_core::cause::Cause::code);
+    let code = |state: State| state.cause.map_or(state.status.as_str(), Cause::code);
     transaction.execute(
         "INSERT INTO transition (gateway, at, from_state, to_state, text) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![gateway, now.as_microsecond(), from.map(code), code(state), text],
@@ -106,6 +107,44 @@ pub(super) fn note_act(transaction: &Transaction<'_>, act: &Act) -> rusqlite::Re
     )?;
     transaction.execute("DELETE FROM act WHERE id <= (SELECT max(id) FROM act) - ?1", params![KEPT_ROWS_MAX])?;
     Ok(())
+}
+
+/// How many acts of this one's kind and gateway there are after an instant.
+pub(super) fn count_acts(transaction: &Transaction<'_>, act: &Act, since: Timestamp) -> rusqlite::Result<i64> {
+    transaction.query_row(
+        "SELECT count(*) FROM act WHERE gateway IS ?1 AND kind = ?2 AND at > ?3",
+        params![act.gateway, act.kind.code(), since.as_microsecond()],
+        |row| row.get(0),
+    )
+}
+
+pub(super) fn last_ready(connection: &Connection, gateway: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let at: Option<i64> = connection.query_row(
+        "SELECT max(at) FROM transition WHERE gateway = ?1 AND (from_state = ?2 OR to_state = ?2)",
+        params![gateway, Cause::Ready.code()],
+        |row| row.get(0),
+    )?;
+    Ok(at.map(timestamp))
+}
+
+pub(super) fn transitions(
+    connection: &Connection,
+    gateway: &str,
+    since: Timestamp,
+    rows_max: usize,
+) -> rusqlite::Result<Vec<Change>> {
+    let mut statement = connection.prepare(
+        "SELECT at, from_state, to_state, text FROM transition
+         WHERE gateway = ?1 AND id >= coalesce((SELECT max(id) FROM transition WHERE gateway = ?1 AND at < ?2), 0)
+         ORDER BY id DESC LIMIT ?3",
+    )?;
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![gateway, since.as_microsecond(), rows_max], |row| {
+        Ok(Change { at: timestamp(row.get(0)?), from: row.get(1)?, to: row.get(2)?, text: row.get(3)? })
+    })?;
+    let mut changes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    changes.reverse();
+    Ok(changes)
 }
 
 /// The newest acts that concern a gateway, the newest last; of all gateways without one.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use ibga_core::act::ActKind;
 use ibga_core::alert::{Hours, Trading};
 use ibga_core::cause::{Cause, Status};
 
@@ -328,4 +329,54 @@ fn many_processes_make_it_at_once() {
         }
     });
     assert_eq!(folder.open().waiting("default").unwrap().0, 8);
+}
+
+fn act(kind: ActKind, second: i64) -> Act {
+    Act { gateway: Some("default".into()), at: at(second), kind, by: "ibga".into(), text: "begun".into() }
+}
+
+#[test]
+fn an_act_is_kept_within_its_budget_and_its_end_replaces_its_text() {
+    let folder = Folder::new();
+    let (mut one, mut other) = (folder.open(), folder.open());
+    let day_ago = at(0);
+    // Of another kind or gateway, and of an earlier day.
+    other.note_act(&act(ActKind::Rehearsal, 5)).unwrap();
+    other.note_act(&Act { gateway: Some("paper".into()), ..act(ActKind::Recovery, 6) }).unwrap();
+    other.note_act(&act(ActKind::Recovery, 0)).unwrap();
+    assert!(one.note_act_within(&act(ActKind::Recovery, 10), day_ago, 2).unwrap());
+    assert!(other.note_act_within(&act(ActKind::Recovery, 90_000), day_ago, 2).unwrap());
+    assert!(!one.note_act_within(&act(ActKind::Recovery, 30), day_ago, 2).unwrap());
+    one.end_act(&Act { text: "ended".into(), ..act(ActKind::Recovery, 10) }).unwrap();
+    let acts = other.acts(Some("default"), 10).unwrap();
+    let texts: Vec<_> = acts.iter().map(|act| (act.at.as_second() - at(0).as_second(), act.text.as_str())).collect();
+    assert_eq!(texts, [(5, "begun"), (0, "begun"), (10, "ended"), (90_000, "begun")]);
+}
+
+#[test]
+fn transitions_are_told_with_the_state_before_them() {
+    let folder = Folder::new();
+    let store = folder.open();
+    assert_eq!(
+        (store.last_ready("default").unwrap(), store.transitions("default", at(0), 10).unwrap()),
+        (None, vec![])
+    );
+    let note = |gateway: &str, second: i64, from: Option<Cause>, to: Cause| {
+        let row = "INSERT INTO transition (gateway, at, from_state, to_state, text) VALUES (?1, ?2, ?3, ?4, NULL)";
+        let values = params![gateway, at(second).as_microsecond(), from.map(Cause::code), to.code()];
+        store.connection.execute(row, values).unwrap();
+    };
+    note("default", 10, None, Cause::Ready);
+    note("default", 20, Some(Cause::Ready), Cause::ApiSilent);
+    note("paper", 25, Some(Cause::ApiSilent), Cause::Ready);
+    note("default", 30, Some(Cause::ApiSilent), Cause::PortRefused);
+    assert_eq!(store.last_ready("default").unwrap(), Some(at(20)));
+    let seconds = |since: i64, rows: usize| -> Vec<i64> {
+        let changes = store.transitions("default", at(since), rows).unwrap();
+        changes.iter().map(|change| change.at.as_second() - at(0).as_second()).collect()
+    };
+    assert_eq!(seconds(0, 10), [10, 20, 30]);
+    assert_eq!(seconds(25, 10), [20, 30]);
+    assert_eq!(seconds(99, 10), [30]);
+    assert_eq!(seconds(0, 2), [20, 30]);
 }

@@ -4,23 +4,15 @@
 //! read nor what it prints holds anything up.
 
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStderr, ChildStdin};
 
 use super::veil::Veil;
 use super::{Channel, ChannelName, Receipt, SendError, Sending, document};
 use crate::alert::message::Message;
 use crate::output::printable;
-
-/// How much of the end of what it says is kept.
-const TAIL_BYTES_MAX: usize = 4096;
-
-/// How long its last words are waited for once it has ended. They are there already, unless somebody who left its group holds the
-/// pipe.
-const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
+use crate::process::{Group, LAST_WORDS_LIMIT, LastWords};
 
 /// A program of the operator's.
 pub(super) struct Command {
@@ -62,7 +54,7 @@ impl Command {
             .process_group(0)
             .kill_on_drop(true);
         let child = command.spawn()?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let group = Group::of(&child);
         Ok((child, group))
     }
 
@@ -91,21 +83,8 @@ impl Channel for Command {
     }
 }
 
-/// The processes of one command. Ended when this is dropped, those that it left behind, too.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // The number is still theirs: the system gives it to nobody while one of them is left, and comes back to it only after
-        // all others.
-        if let Some(leader) = self.0 {
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
-}
-
 /// Tells it the alert and hears what it says. Ends when the pipes do.
-async fn converse(input: Option<ChildStdin>, document: &[u8], words: &mut LastWords) {
+async fn converse(input: Option<ChildStdin>, document: &[u8], words: &mut LastWords<ChildStderr>) {
     let tell = async {
         if let Some(mut input) = input {
             // A command need not read.
@@ -113,40 +92,4 @@ async fn converse(input: Option<ChildStdin>, document: &[u8], words: &mut LastWo
         }
     };
     tokio::join!(tell, words.listen());
-}
-
-/// The end of what a command says on its standard error.
-struct LastWords {
-    pipe: Option<ChildStderr>,
-    tail: Vec<u8>,
-}
-
-impl LastWords {
-    fn new(pipe: Option<ChildStderr>) -> Self {
-        Self { pipe, tail: Vec::new() }
-    }
-
-    /// Reads to the end, however much there is.
-    async fn listen(&mut self) {
-        let Some(pipe) = &mut self.pipe else { return };
-        loop {
-            self.tail.reserve(TAIL_BYTES_MAX);
-            match pipe.read_buf(&mut self.tail).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {
-                    let surplus = self.tail.len().saturating_sub(TAIL_BYTES_MAX);
-                    self.tail.drain(..surplus);
-                }
-            }
-        }
-    }
-
-    /// The last line that says anything; without a first half that may have been cut off.
-    fn last_line(&self) -> String {
-        let text = String::from_utf8_lossy(&self.tail);
-        let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let is_cut = self.tail.len() == TAIL_BYTES_MAX && text.starts_with(line);
-        let line = if is_cut { line.split_once(' ').map_or("", |(_, rest)| rest) } else { line };
-        line.trim().to_owned()
-    }
 }
