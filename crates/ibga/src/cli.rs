@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod demo;
 mod doctor;
+mod history;
 mod init;
 mod offered;
 mod preflight;
@@ -115,6 +116,7 @@ enum Command {
     Calendar(calendar::CalendarArgs),
     Schedule(schedule::ScheduleArgs),
     Alert(alert::AlertArgs),
+    History(history::HistoryArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     Doctor(doctor::DoctorArgs),
@@ -349,6 +351,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Schedule(arguments) => schedule::run(&arguments),
         Command::Alert(arguments) => alert::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
         Command::Simulate(arguments) => return simulate::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
