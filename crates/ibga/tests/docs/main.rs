@@ -16,6 +16,8 @@ use std::process::{Command, Stdio};
 use clap::builder::StyledStr;
 use help::Help;
 use ibga_core::calendar::{Calendar, Calendars, Exchange};
+use ibga_core::cause::Cause;
+use ibga_core::recovery::{Treatment, treatment};
 
 /// What to type when a page differs.
 const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p ibga --test docs";
@@ -89,6 +91,19 @@ fn the_marks_on_the_calendar_page_are_those_of_the_tables() {
         let calendar = Calendar::for_exchange(exchange);
         let marks = [2024, 2025, 2026, 2027].map(|year| calendar.quality(year).code()).join(" | ");
         assert!(row.contains(&format!("| {marks} |")), "{exchange}: {row}");
+    }
+}
+
+#[test]
+fn the_causes_on_the_recovery_page_are_those_of_the_code() {
+    let page = include_str!("../../../../docs/recovery.md");
+    for &cause in Cause::ALL.iter().filter(|cause| **cause != Cause::Ready) {
+        let row = match treatment(cause) {
+            Treatment::After(held) if held.as_secs() < 60 => format!("| `{cause}` | {} s | ", held.as_secs()),
+            Treatment::After(held) => format!("| `{cause}` | {} min | ", held.as_mins()),
+            Treatment::Never(why) => format!("| `{cause}` | {why} |"),
+        };
+        assert_eq!(page.lines().filter(|line| line.starts_with(&row)).count(), 1, "docs/recovery.md has to have {row}");
     }
 }
 
