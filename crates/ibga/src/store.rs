@@ -392,8 +392,8 @@ impl Store {
         self.write(|transaction| note_act(transaction, act))
     }
 
-    /// Keeps an act if fewer than `acts_max` of its kind were kept for its gateway since an instant, those in the future included.
-    /// Whether it did: of two processes that count at once, one finds the other's act.
+    /// Keeps an act if fewer than `acts_max` of its kind were kept for its gateway from an instant to a minute after it. Whether it
+    /// did: of two processes that count at once, one finds the other's act.
     pub fn note_act_within(&mut self, act: &Act, since: Timestamp, acts_max: u32) -> Result<bool, StoreError> {
         self.write(|transaction| {
             if count_acts(transaction, act, since)? >= i64::from(acts_max) {

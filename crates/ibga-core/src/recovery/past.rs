@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 
 use crate::act::{Act, ActKind};
+use crate::cause::Status;
+use crate::report::Report;
 
 /// Whether acts are done or only rehearsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,15 @@ impl Past {
         }
         past.acts.sort();
         past
+    }
+
+    /// Takes a report in: the one that the status file holds at the start, and each one after it.
+    pub fn saw(&mut self, report: &Report) {
+        if report.status == Status::Ready {
+            self.was_ready(report.timestamp);
+        } else if report.authenticated {
+            self.was_authenticated(report.timestamp);
+        }
     }
 
     /// The gateway was ready then, and so logged in.

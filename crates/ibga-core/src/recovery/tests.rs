@@ -6,6 +6,7 @@ mod properties;
 use super::*;
 use crate::act::{Act, ActKind};
 use crate::observation::FoundBy;
+use crate::report::{PortState, Report};
 use crate::reset_windows::published;
 
 const QUIET: LogSeen = LogSeen::Quiet;
@@ -252,6 +253,33 @@ fn what_was_done_in_the_future_counts_as_done_now_and_ages() {
     assert_eq!(decided(seen("10:00:00"), &mut past), alone(Why::Pause, Some("10:00:45")));
     assert_eq!(decided(seen("10:00:45"), &mut past), alone(Why::Spacing, Some("10:05:00")));
     assert_eq!(decided(seen("10:05:00"), &mut past), Decision::Act);
+}
+
+#[test]
+fn a_report_tells_when_somebody_was_logged_in() {
+    let seen = |cause: Cause, authenticated: bool| {
+        let status = cause.status();
+        let report = Report {
+            status,
+            ready_to_trade: status == Status::Ready,
+            container: "running".into(),
+            port: PortState::Open,
+            connected: true,
+            authenticated,
+            accounts: Vec::new(),
+            error: None,
+            timestamp: at("09:00:00"),
+            more: None,
+        };
+        let mut past = Past::default();
+        past.saw(&report);
+        past
+    };
+    let mut logged_in = Past::default();
+    logged_in.was_authenticated(at("09:00:00"));
+    assert_eq!(seen(Cause::Ready, true), well_at("09:00:00"));
+    assert_eq!(seen(Cause::BrokerSilent, true), logged_in);
+    assert_eq!(seen(Cause::ApiSilent, false), Past::default());
 }
 
 fn act(kind: ActKind, time: &str) -> Act {

@@ -4,7 +4,7 @@ use ibga_core::act::Act;
 use ibga_core::alert::{Alert, Memory};
 use ibga_core::cause::Cause;
 use ibga_core::transition::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
@@ -109,11 +109,13 @@ pub(super) fn note_act(transaction: &Transaction<'_>, act: &Act) -> rusqlite::Re
     Ok(())
 }
 
-/// How many acts of this one's kind and gateway there are after an instant.
+/// How many acts of this one's kind and gateway there are after an instant. Those of the moment after it are another process's; what
+/// lies further in the future was before the clock was set back, and is the caller's to count.
 pub(super) fn count_acts(transaction: &Transaction<'_>, act: &Act, since: Timestamp) -> rusqlite::Result<i64> {
+    let soon = act.at.saturating_add(SignedDuration::from_mins(1)).unwrap_or(act.at);
     transaction.query_row(
-        "SELECT count(*) FROM act WHERE gateway IS ?1 AND kind = ?2 AND at > ?3",
-        params![act.gateway, act.kind.code(), since.as_microsecond()],
+        "SELECT count(*) FROM act WHERE gateway IS ?1 AND kind = ?2 AND at > ?3 AND at < ?4",
+        params![act.gateway, act.kind.code(), since.as_microsecond(), soon.as_microsecond()],
         |row| row.get(0),
     )
 }
