@@ -6,7 +6,6 @@
 //! * [`alert`]: telling people.
 //! * `market`: the calendars with the operator's overrides. `forecast`: what is ahead, made seldom.
 //! * [`recovery`]: what an operator would do by hand, done.
-//! * `market`: the calendars with the operator's overrides.
 //! * [`store`]: what is remembered, and the outbox.
 //! * [`doctor`]: every prerequisite, tested.
 //! * [`docker`]: the container engine. [`users`]: the users of this machine. [`lock`]: one probe at a time. [`output`]: what goes to the terminal.
