@@ -140,6 +140,11 @@ impl Gateway {
         Self { address: gateway.address(), gateway }
     }
 
+    /// What moves it.
+    pub fn remote(&self) -> &blocking::Gateway {
+        &self.gateway
+    }
+
     /// Where the lock of this gateway lies.
     pub fn lock_file(&self) -> PathBuf {
         format!("/tmp/ibga-{}-{}.lock", self.address.ip(), self.address.port()).into()
