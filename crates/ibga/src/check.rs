@@ -302,7 +302,7 @@ pub async fn observe(settings: &Settings, previous: Option<&Report>) -> Observat
     }
     let hint = match &seen.container {
         Some(container) if container.state == ContainerState::Running && is_closed(&api) => {
-            engine.hint(container).await.ok().flatten()
+            engine.log(container).await.hint()
         }
         _ => None,
     };

@@ -122,10 +122,35 @@ impl Engine {
         docker::inspect(selector, address, self.limit).await
     }
 
-    /// What the container's log hints at; the error says that it cannot be read.
-    pub(crate) async fn hint(&self, container: &Container) -> Result<Option<LogHint>, EngineError> {
-        let address = self.address.as_ref().map_err(Clone::clone)?;
-        docker::log_tail(container, LOG_LINES, address, LOG_LIMIT).await.map(|lines| last_hint(&lines))
+    /// What the end of the container's log says.
+    pub(crate) async fn log(&self, container: &Container) -> LogSeen {
+        let Ok(address) = &self.address else { return LogSeen::Unreadable };
+        match docker::log_tail(container, LOG_LINES, address, LOG_LIMIT).await {
+            // A log without a line may be kept elsewhere.
+            Ok(lines) if !lines.is_empty() => last_hint(&lines).map_or(LogSeen::Quiet, LogSeen::Hint),
+            Ok(_) | Err(_) => LogSeen::Unreadable,
+        }
+    }
+}
+
+/// What the end of a container's log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogSeen {
+    /// It cannot be read, or has no lines.
+    Unreadable,
+    /// It was read, and ends in no trouble of the login.
+    Quiet,
+    /// It ends in this trouble.
+    Hint(LogHint),
+}
+
+impl LogSeen {
+    /// The hint, if there is one.
+    pub(crate) fn hint(self) -> Option<LogHint> {
+        match self {
+            Self::Hint(hint) => Some(hint),
+            Self::Unreadable | Self::Quiet => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `machine.rs` | what one gateway's events come to, without I/O |
 //! | `gateway.rs` | the task of one gateway: lock, socket, status file |
 //! | `containers.rs` | the container engine's events, for all gateways |
+//! | `recovery.rs` | one act of recovery, from its note in the store to what came of it |
 //! | `teller.rs` | the thread that writes the store, and sending what is due |
 //! | `notify.rs`, `log.rs` | systemd and the log |
 
@@ -17,6 +18,7 @@ mod gateway;
 mod log;
 mod machine;
 mod notify;
+mod recovery;
 mod teller;
 
 use std::cell::RefCell;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use ibga_core::cause::Status;
 use ibga_core::clock::Stopwatch;
+use ibga_core::recovery::Practice;
 use jiff::tz::TimeZone;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -73,11 +76,13 @@ const FILES_EACH: u64 = 4;
 pub fn run(
     settings: Vec<Settings>,
     load: &dyn Fn() -> Result<Vec<Settings>, SettingsError>,
+    practice: Practice,
     output: Output,
 ) -> io::Result<()> {
     allow_files(settings.len());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let result = LocalSet::new().block_on(&runtime, async { Watch::start(settings, output)?.serve(load).await });
+    let result =
+        LocalSet::new().block_on(&runtime, async { Watch::start(settings, practice, output)?.serve(load).await });
     // What still hangs, hangs without us.
     runtime.shutdown_background();
     result
@@ -142,14 +147,15 @@ impl Signals {
 }
 
 impl Watch {
-    fn start(settings: Vec<Settings>, output: Output) -> io::Result<Self> {
+    fn start(settings: Vec<Settings>, practice: Practice, output: Output) -> io::Result<Self> {
         let zone = TimeZone::system();
-        let (teller, _) = Teller::start()?;
+        let teller = Teller::start()?;
         let surroundings = Surroundings {
             log: Log::new(output, zone.clone(), settings.len()),
             zone,
             watch: Stopwatch::start(),
             teller,
+            practice,
             deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
             changed: Rc::new(Notify::new()),
         };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ibga_core::clock::{self, Stopwatch};
+use ibga_core::recovery::{Past, Practice};
 use ibga_core::report::Report;
 use ibga_core::status_file;
 use ibga_core::transition::State;
@@ -19,10 +20,11 @@ use tokio::task::JoinHandle;
 
 use super::containers::Said;
 use super::log::Log;
-use super::machine::{Effect, LogSeen, Machine, Now};
-use super::teller::{self, Delivered, Entry, Kept, Teller};
+use super::machine::{Effect, Machine, Now};
+use super::recovery::{self, Outcome};
+use super::teller::{self, Delivered, Kept, Teller};
 use crate::check::{self, trust, watched};
-use crate::container::Engine;
+use crate::container::{Engine, LogSeen};
 use crate::docker::Container;
 use crate::lock::{GatewayLock, LockError, Watching};
 use crate::output::printable;
@@ -44,6 +46,8 @@ pub(super) struct Surroundings {
     /// Counts from the beginning of the watch.
     pub(super) watch: Stopwatch,
     pub(super) teller: Teller,
+    /// Whether recovery is done, or only what would be done told.
+    pub(super) practice: Practice,
     /// How many gateways may send at once.
     pub(super) deliveries: Arc<Semaphore>,
     pub(super) log: Log,
@@ -76,7 +80,7 @@ pub(super) async fn watch(
 ) {
     let Some(_lock) = until(&stop, hold(&settings, &at, &standing)).await else { return };
     let previous = status_file::read(&settings.status_file, &trust(&settings), &at.zone).ok();
-    let machine = Machine::new(Arc::clone(&settings), at.zone.clone(), previous);
+    let machine = Machine::new(Arc::clone(&settings), at.zone.clone(), previous, at.practice);
     let mut task = Task {
         line: Line::new(settings.host.as_str(), settings.port),
         machine,
@@ -87,6 +91,9 @@ pub(super) async fn watch(
         unwritten: None,
         reading: None,
         telling: None,
+        recalling: None,
+        recovering: None,
+        cannot_recover: None,
         delivering: None,
     };
     task.run(containers, &stop).await;
@@ -151,6 +158,10 @@ struct Task {
     unwritten: Option<Box<Report>>,
     reading: Option<JoinHandle<LogSeen>>,
     telling: Option<oneshot::Receiver<Kept>>,
+    recalling: Option<JoinHandle<Result<Past, String>>>,
+    recovering: Option<JoinHandle<Outcome>>,
+    /// Why nothing is done to recover the gateway.
+    cannot_recover: Option<String>,
     delivering: Option<JoinHandle<Delivered>>,
 }
 
@@ -171,6 +182,14 @@ impl Task {
                     Vec::new()
                 }
                 log = ended(&mut self.reading) => self.machine.log(log.unwrap_or(LogSeen::Unreadable), self.now()),
+                past = ended(&mut self.recalling) => {
+                    let past = past.unwrap_or_else(|fault| Err(fault.to_string()));
+                    self.recalled(past)
+                }
+                outcome = ended(&mut self.recovering) => {
+                    self.recovered(outcome.unwrap_or_else(|fault| Outcome::NotBegun(fault.to_string())));
+                    Vec::new()
+                }
                 kept = answer(&mut self.telling) => {
                     self.kept(kept);
                     Vec::new()
@@ -211,17 +230,61 @@ impl Task {
                 }
             }
             Effect::Tell { report, previous } => {
-                if self.telling.is_some() {
-                    return;
-                }
-                let (done, answer) = oneshot::channel();
-                let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
-                let previous = previous.map(|report| *report);
-                if self.at.teller.keep(Entry { settings, zone, report: *report, previous, done }) {
-                    self.telling = Some(answer);
+                if self.telling.is_none() {
+                    let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
+                    let keep = move || teller::keep(&settings, &zone, &report, previous.as_deref());
+                    self.telling = self.at.teller.run(keep);
                 }
             }
+            Effect::Recall => {
+                let recall = recovery::recall(Arc::clone(&self.settings), self.at.practice, self.at.teller.clone());
+                self.recalling = Some(tokio::spawn(recall));
+            }
+            Effect::Recover(order) => {
+                let what = format!("recovery: {}", order.plan.recipe);
+                self.at.log.line(&self.settings, &what);
+                let (settings, zone, teller) = self.own();
+                self.recovering = Some(tokio::spawn(recovery::recover(settings, Arc::new(*order), zone, teller)));
+            }
+            Effect::GiveUp(order) => {
+                let (settings, zone, teller) = self.own();
+                self.recovering = Some(tokio::spawn(recovery::leave(settings, Arc::new(*order), zone, teller)));
+            }
+            Effect::LeftAlone(why) => self.at.log.line(&self.settings, &format!("recovery: left alone: {why}")),
         }
+    }
+
+    fn own(&self) -> (Arc<Settings>, TimeZone, Teller) {
+        (Arc::clone(&self.settings), self.at.zone.clone(), self.at.teller.clone())
+    }
+
+    fn recalled(&mut self, past: Result<Past, String>) -> Vec<Effect> {
+        let fault = past.as_ref().err().cloned();
+        self.note_recovery(fault);
+        self.machine.recalled(past.ok(), self.now())
+    }
+
+    fn recovered(&mut self, outcome: Outcome) {
+        self.machine.recovered(&outcome, self.now());
+        match outcome {
+            Outcome::Done { text, kept } => {
+                self.at.log.line(&self.settings, &format!("recovery: {text}"));
+                self.deliver(&kept);
+            }
+            Outcome::UsedUp => {}
+            Outcome::NotBegun(fault) => self.note_recovery(Some(fault)),
+        }
+    }
+
+    /// Says once that nothing can be done.
+    fn note_recovery(&mut self, fault: Option<String>) {
+        if let Some(fault) = fault.as_ref().filter(|fault| self.cannot_recover.as_ref() != Some(fault)) {
+            self.at.log.warning(
+                &self.settings,
+                &format!("nothing is done to recover the gateway, since that could not be noted: {fault}"),
+            );
+        }
+        self.cannot_recover = fault;
     }
 
     /// One report at a time; of those that come meanwhile the newest counts.
@@ -256,11 +319,15 @@ impl Task {
 
     fn kept(&mut self, kept: Option<Kept>) {
         let kept = kept.unwrap_or_default();
+        self.machine.told(kept.is_settled, self.now());
+        self.deliver(&kept);
+    }
+
+    /// Sends what waits, unless that is under way.
+    fn deliver(&mut self, kept: &Kept) {
         for warning in &kept.warnings {
             self.at.log.warning(&self.settings, warning);
         }
-        let now = self.now();
-        self.machine.told(kept.is_settled, now);
         if kept.waits && self.delivering.is_none() {
             let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
             let turns = Arc::clone(&self.at.deliveries);
@@ -293,6 +360,9 @@ impl Task {
             if let Some(writing) = &mut self.writing {
                 let _ = writing.await;
             }
+            if let Some(recovering) = &mut self.recovering {
+                let _ = recovering.await;
+            }
             if let Some(delivering) = &mut self.delivering {
                 let _ = delivering.await;
             }
@@ -302,10 +372,7 @@ impl Task {
 }
 
 async fn read_log(container: Container, timeout: Duration) -> LogSeen {
-    match Engine::from_environment(timeout).hint(&container).await {
-        Ok(hint) => LogSeen::Read(hint),
-        Err(_) => LogSeen::Unreadable,
-    }
+    Engine::from_environment(timeout).log(&container).await
 }
 
 /// What the engine says next; never, if it is not asked.

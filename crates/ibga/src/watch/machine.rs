@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ibga_core::cause::Status;
-use ibga_core::log_hints::LogHint;
 use ibga_core::observation::{ApiSeen, ClockReading, ContainerSeen, ContainerState, Observation};
+use ibga_core::recovery::{self, Decision, Past, Plan, Practice, Seen, Why, decide};
 use ibga_core::report::Report;
 use ibga_core::reset_windows::DailyReset;
-use ibga_core::transition::{Transition, transition};
+use ibga_core::transition::{State, Transition, transition};
 use ibga_tws::session::{News, Session, SessionPlan};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::recovery::{Order, Outcome};
 use crate::alert::post::{Reporter, WATCH_SETTLES, told_after};
 use crate::check::{Moment, is_about, judge_at, plan};
-use crate::container::{self, asked_for, is_closed};
+use crate::container::{self, LogSeen, asked_for, is_closed};
 use crate::docker::{Answer, Container, EngineError, Selector};
 use crate::settings::Settings;
 
@@ -31,6 +32,12 @@ const TELL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How often the log of a container is read at most.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a store that could not be read is left alone.
+const STORE_AGAIN_AFTER: Duration = Duration::from_mins(1);
+
+/// How soon after a moment it is looked again whether to act: the clocks of a decision and of its wait are not the same.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The time, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +64,14 @@ pub(super) enum Effect {
     },
     /// The log of this container may say more.
     ReadLog(Container),
-}
-
-/// What reading a log came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LogSeen {
-    /// It was not read.
-    NotRead,
-    /// It cannot be read.
-    Unreadable,
-    /// It was read, and says this or nothing.
-    Read(Option<LogHint>),
+    /// The store has to say what was done about this gateway before.
+    Recall,
+    /// The gateway has to be acted upon.
+    Recover(Box<Order>),
+    /// Acting has not helped, which has to be told.
+    GiveUp(Box<Order>),
+    /// Nothing is done about it now, for another reason than before.
+    LeftAlone(Why),
 }
 
 /// What is known of one watched gateway.
@@ -81,8 +85,10 @@ pub(super) struct Machine {
     container: ContainerSeen,
     found: Option<Container>,
     was_seen: bool,
-    log: LogSeen,
+    /// What its log says; none if it was not read since something changed.
+    log: Option<LogSeen>,
     log_read_at: Option<Duration>,
+    recovery: Option<Recovery>,
     /// The newest report.
     published: Option<Report>,
     /// The one that the newest change was from.
@@ -101,7 +107,7 @@ pub(super) struct Machine {
 
 impl Machine {
     /// A watch that begins. `previous` is the report of whoever looked before.
-    pub(super) fn new(settings: Arc<Settings>, zone: TimeZone, previous: Option<Report>) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, zone: TimeZone, previous: Option<Report>, practice: Practice) -> Self {
         let session = Session::new(SessionPlan {
             probe: plan(&settings, settings.timeout),
             heartbeat: settings.heartbeat,
@@ -115,8 +121,9 @@ impl Machine {
             container: ContainerSeen::NotChecked,
             found: None,
             was_seen: container::was_seen(&settings, previous.as_ref()),
-            log: LogSeen::NotRead,
+            log: None,
             log_read_at: None,
+            recovery: settings.recovery.clone().map(|plan| Recovery::new(plan, practice)),
             published: previous,
             before: None,
             changed_at: Duration::ZERO,
@@ -138,7 +145,7 @@ impl Machine {
     pub(super) fn news(&mut self, news: News, now: Now) -> Vec<Effect> {
         self.has_looked = true;
         if self.session.is_up() {
-            self.log = LogSeen::NotRead;
+            self.log = None;
         }
         let mut effects = self.judge(now);
         // A heartbeat confirms; what the log says may have changed all the same.
@@ -152,10 +159,14 @@ impl Machine {
         effects
     }
 
-    /// The container whose log may say why the API is closed.
+    /// The container whose log may say why the API is closed, or what speaks against starting it.
     fn readable(&self, now: Now) -> Option<Container> {
-        let container = self.found.as_ref().filter(|container| container.state == ContainerState::Running)?;
-        is_closed(&self.session.seen(now.running)).then(|| container.clone())
+        let container = self.found.as_ref()?;
+        let cause = self.published.as_ref().and_then(Report::cause);
+        let is_to_recover =
+            self.recovery.as_ref().zip(cause).is_some_and(|(recovery, cause)| recovery.plan.wants(cause));
+        let is_closed = container.state == ContainerState::Running && is_closed(&self.session.seen(now.running));
+        (is_closed || is_to_recover).then(|| container.clone())
     }
 
     /// The engine has answered.
@@ -172,20 +183,45 @@ impl Machine {
             return Vec::new();
         }
         self.container = seen;
+        self.log = None;
         if is_running(&self.container) && !was_running {
             self.session.hurry(now.running);
         }
-        if self.has_looked { self.judge(now) } else { Vec::new() }
+        if !self.has_looked {
+            return Vec::new();
+        }
+        let mut effects = self.judge(now);
+        if let Some(container) = self.readable(now) {
+            self.log_read_at = Some(now.running);
+            effects.push(Effect::ReadLog(container));
+        }
+        effects
     }
 
     /// The log was read.
     pub(super) fn log(&mut self, log: LogSeen, now: Now) -> Vec<Effect> {
         // By now it may be up.
-        if self.session.is_up() || self.log == log {
+        if self.session.is_up() || self.log.as_ref() == Some(&log) {
             return Vec::new();
         }
-        self.log = log;
+        self.log = Some(log);
         self.judge(now)
+    }
+
+    /// The store says what was done before, or that it cannot be read.
+    pub(super) fn recalled(&mut self, past: Option<Past>, now: Now) -> Vec<Effect> {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.recalled(past, now);
+        }
+        self.recover(now)
+    }
+
+    /// An order was carried out, or could not be.
+    pub(super) fn recovered(&mut self, outcome: &Outcome, now: Now) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.ended(outcome, now);
+        }
+        self.session.hurry(now.running);
     }
 
     /// The store has taken a report in. `is_settled` says that nothing more is due.
@@ -196,12 +232,36 @@ impl Machine {
 
     /// When something is due by itself.
     pub(super) fn next_moment(&self) -> Option<Duration> {
-        self.tell_at
+        let recover_at = self.recovery.as_ref().and_then(|recovery| recovery.look_at);
+        self.tell_at.into_iter().chain(recover_at).min()
     }
 
     /// Does what is due by now.
     pub(super) fn tick(&mut self, now: Now) -> Vec<Effect> {
-        if self.tell_at.is_some_and(|at| now.running >= at) { self.tell(now).into_iter().collect() } else { Vec::new() }
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| now.running >= at);
+        let mut effects = Vec::new();
+        if is_due(self.tell_at) {
+            effects.extend(self.tell(now));
+        }
+        if is_due(self.recovery.as_ref().and_then(|recovery| recovery.look_at)) {
+            effects.extend(self.recover(now));
+        }
+        effects
+    }
+
+    /// Whether to act, by the newest report.
+    fn recover(&mut self, now: Now) -> Vec<Effect> {
+        let (Some(recovery), Some(report)) = (&mut self.recovery, &self.published) else { return Vec::new() };
+        if !self.has_looked {
+            return Vec::new();
+        }
+        // Without its log nobody knows whether a login is under way in it.
+        if self.found.is_some() && self.log.is_none() && report.cause().is_some_and(|cause| recovery.plan.wants(cause))
+        {
+            recovery.look_at = None;
+            return Vec::new();
+        }
+        recovery.look(report, &self.container, self.log.as_ref(), &self.resets, now)
     }
 
     /// The moments at which a cause has held for long enough, and then from time to time.
@@ -223,10 +283,7 @@ impl Machine {
     fn judge(&mut self, now: Now) -> Vec<Effect> {
         let api = self.session.seen(now.running);
         let started_at = self.started_at(&api, now);
-        let hint = match &self.log {
-            LogSeen::Read(hint) if is_running(&self.container) => hint.clone(),
-            _ => None,
-        };
+        let hint = self.log.clone().filter(|_| is_running(&self.container)).and_then(LogSeen::hint);
         let seen = Observation { started_at, container: self.container.clone(), api, hint, fault: None };
         let resets = || self.resets.clone();
         let moment = Moment { now: now.wall, zone: &self.zone, resets: &resets };
@@ -241,9 +298,11 @@ impl Machine {
             effects.extend(self.tell(now));
         } else if !self.has_told {
             // Nothing changed, but what was not told before may be due.
+            effects.extend(self.published.as_ref().map(|report| Effect::Announce(first(report))));
             self.before = previous.map(Box::new);
             effects.extend(self.tell(now));
         }
+        effects.extend(self.recover(now));
         effects
     }
 
@@ -258,8 +317,114 @@ impl Machine {
     }
 }
 
+/// The state in which a watch finds a gateway.
+fn first(report: &Report) -> Transition {
+    Transition { from: None, to: State::of(report), lasted: None }
+}
+
 fn is_running(container: &ContainerSeen) -> bool {
     matches!(container, ContainerSeen::Found { state: ContainerState::Running, .. })
+}
+
+/// What is done about the gateway, where the operator wants that.
+struct Recovery {
+    plan: Plan,
+    practice: Practice,
+    /// What was done before; none as long as the store has not said.
+    past: Option<Past>,
+    /// The store or somebody who acts is at it.
+    is_under_way: bool,
+    /// When to look again.
+    look_at: Option<Duration>,
+    /// Why nothing was done the last time.
+    why: Option<Why>,
+}
+
+impl Recovery {
+    fn new(plan: Plan, practice: Practice) -> Self {
+        Self { plan, practice, past: None, is_under_way: false, look_at: None, why: None }
+    }
+
+    fn recalled(&mut self, past: Option<Past>, now: Now) {
+        self.is_under_way = false;
+        self.look_at = past.is_none().then(|| now.running.saturating_add(STORE_AGAIN_AFTER));
+        self.past = past;
+    }
+
+    fn ended(&mut self, outcome: &Outcome, now: Now) {
+        self.is_under_way = false;
+        match (outcome, &mut self.past) {
+            (Outcome::Done { .. }, Some(past)) => past.act_ended(now.wall),
+            (Outcome::UsedUp, past) => *past = None,
+            _ => {}
+        }
+        self.look_at = Some(now.running.saturating_add(LOOK_AGAIN_AFTER));
+    }
+
+    fn look(
+        &mut self,
+        report: &Report,
+        container: &ContainerSeen,
+        log: Option<&LogSeen>,
+        resets: &[DailyReset],
+        now: Now,
+    ) -> Vec<Effect> {
+        // A store that could not be read is left alone for a while.
+        let is_too_early = self.past.is_none() && self.look_at.is_some_and(|at| now.running < at);
+        if self.is_under_way || is_too_early {
+            return Vec::new();
+        }
+        self.look_at = None;
+        let Some(past) = &mut self.past else {
+            self.is_under_way = true;
+            return vec![Effect::Recall];
+        };
+        past.saw(report);
+        let (Some(cause), Some(more)) = (report.cause(), &report.more) else { return Vec::new() };
+        let log = match log {
+            None | Some(LogSeen::Unreadable) => recovery::LogSeen::Unreadable,
+            Some(LogSeen::Quiet) => recovery::LogSeen::Quiet,
+            Some(LogSeen::Hint(hint)) => recovery::LogSeen::Hint(hint.kind),
+        };
+        let seen = Seen { cause, since: more.since, container, log, now: now.wall };
+        let decision = decide(&self.plan, &seen, past, resets);
+        let order = || {
+            let (plan, container) = (self.plan.clone(), container.clone());
+            Box::new(Order {
+                plan,
+                practice: self.practice,
+                cause,
+                since: more.since,
+                container,
+                report: report.clone(),
+            })
+        };
+        let why = match decision {
+            Decision::NotWanted => None,
+            Decision::LeaveAlone { why, until } => {
+                let wait = until.map(|until| Duration::try_from(until.duration_since(now.wall)).unwrap_or_default());
+                self.look_at = wait.map(|wait| now.running.saturating_add(wait).saturating_add(LOOK_AGAIN_AFTER));
+                Some(why)
+            }
+            Decision::Act => {
+                let order = order();
+                past.acted(now.wall);
+                self.is_under_way = true;
+                self.why = None;
+                return vec![Effect::Recover(order)];
+            }
+            Decision::GiveUp => {
+                let order = order();
+                past.gave_up(now.wall);
+                self.is_under_way = true;
+                self.why = None;
+                return vec![Effect::GiveUp(order)];
+            }
+        };
+        let is_news = why != self.why;
+        self.why = why;
+        why.filter(|_| is_news).map(Effect::LeftAlone).into_iter().collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! The one thread that writes the store for all watched gateways, in turn: SQLite lets one write at a time, and a store that hangs
 //! must hold up nobody who watches. What it finds to be sent is sent elsewhere.
 
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
+use ibga_core::act::Act;
 use ibga_core::report::Report;
 use jiff::tz::TimeZone;
 use tokio::sync::oneshot;
@@ -19,15 +18,6 @@ const QUEUE_MAX: usize = 8_192;
 
 /// The longest that sending what is due may take of one gateway.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(25);
-
-/// A report for the store.
-pub(super) struct Entry {
-    pub(super) settings: Arc<Settings>,
-    pub(super) zone: TimeZone,
-    pub(super) report: Report,
-    pub(super) previous: Option<Report>,
-    pub(super) done: oneshot::Sender<Kept>,
-}
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,39 +33,46 @@ pub(super) struct Kept {
 /// The way to the store.
 #[derive(Clone)]
 pub(super) struct Teller {
-    queue: SyncSender<Entry>,
+    queue: SyncSender<Work>,
 }
+
+/// Something to be done in the thread.
+type Work = Box<dyn FnOnce() + Send>;
 
 impl Teller {
     /// Starts the thread. It ends when the last teller is dropped.
-    pub(super) fn start() -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (queue, entries) = mpsc::sync_channel(QUEUE_MAX);
-        let thread = std::thread::Builder::new().name("store".into()).spawn(move || keep_all(&entries))?;
-        Ok((Self { queue }, thread))
+    pub(super) fn start() -> std::io::Result<Self> {
+        let (queue, work) = mpsc::sync_channel::<Work>(QUEUE_MAX);
+        std::thread::Builder::new().name("store".into()).spawn(move || work.iter().for_each(|work| work()))?;
+        Ok(Self { queue })
     }
 
-    /// Hands a report over. Whether it was taken.
-    pub(super) fn keep(&self, entry: Entry) -> bool {
-        match self.queue.try_send(entry) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
-    }
-}
-
-fn keep_all(entries: &Receiver<Entry>) {
-    while let Ok(entry) = entries.recv() {
-        let kept = keep(&entry);
-        // Whoever no longer watches need not know.
-        let _ = entry.done.send(kept);
+    /// Has something done in its turn; `None` if too much waits already.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<oneshot::Receiver<T>> {
+        let (done, result) = oneshot::channel();
+        // Whoever no longer waits need not know.
+        let work = Box::new(move || drop(done.send(work())));
+        self.queue.try_send(work).ok().map(|()| result)
     }
 }
 
-fn keep(entry: &Entry) -> Kept {
-    let settings = &entry.settings;
-    let post =
-        Post::of_report(settings, &entry.zone, &entry.report, entry.previous.as_ref(), BUSY_LIMIT, Reporter::Watch);
-    let Some(mut post) = post else { return Kept { is_settled: true, ..Kept::default() } };
+/// Lets the store take a report in.
+pub(super) fn keep(settings: &Settings, zone: &TimeZone, report: &Report, previous: Option<&Report>) -> Kept {
+    let post = Post::of_report(settings, zone, report, previous, BUSY_LIMIT, Reporter::Watch);
+    let Some(post) = post else { return Kept { is_settled: true, ..Kept::default() } };
+    kept(settings, post)
+}
+
+/// Lets it take in what was done.
+pub(super) fn keep_act(settings: &Settings, zone: &TimeZone, act: &Act, report: Option<&Report>) -> Kept {
+    let post = Post::of_act(settings, zone, act, report, &[], BUSY_LIMIT);
+    post.map_or_else(Kept::default, |post| kept(settings, post))
+}
+
+fn kept(settings: &Settings, mut post: Post<'_>) -> Kept {
     let waits = post.still_waiting() != Some(0) && !settings.alerts.channels.is_empty();
     if !waits {
         // Nothing is sent; it leaves the mark that all is well.

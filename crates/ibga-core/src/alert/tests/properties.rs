@@ -39,6 +39,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     (any::<[bool; 3]>(), escalates_after, proptest::sample::select(nights.to_vec())).prop_map(
         |([waits, collapses_flapping, reminds], escalates_after, quiet)| Policy {
             after: SignedDuration::from_secs(if waits { 180 } else { 0 }),
+            settles: SignedDuration::from_secs(if waits { 5 } else { 0 }),
             collapses_flapping,
             reminds,
             escalates_after: escalates_after.map(minutes),

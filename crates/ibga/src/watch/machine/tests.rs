@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use ibga_core::cause::Cause;
-use ibga_core::log_hints::LogHintKind;
+use ibga_core::log_hints::{LogHint, LogHintKind};
 use ibga_core::observation::ConnectFailure;
 use ibga_tws::frame;
 use ibga_tws::probe::Event;
@@ -47,7 +47,7 @@ enum Gateway {
 impl Bench {
     fn new(variables: &[(&str, &str)], gateway: Gateway) -> Self {
         let wall = "2026-11-25T02:00:00Z".parse().expect("an instant");
-        let machine = Machine::new(settings(variables), TimeZone::UTC, None);
+        let machine = Machine::new(settings(variables), TimeZone::UTC, None, Practice::Real);
         Self { machine, now: Now { wall, running: Duration::ZERO }, gateway, log: Vec::new() }
     }
 
@@ -139,6 +139,10 @@ impl Bench {
                 Effect::Announce(change) => format!("{at} now {}", change.to),
                 Effect::Tell { report, .. } => format!("{at} tell {}", report.cause().map_or("?", Cause::code)),
                 Effect::ReadLog(container) => format!("{at} log of {}", container.name),
+                Effect::Recall => format!("{at} recall"),
+                Effect::Recover(order) => format!("{at} {}", order.plan.recipe),
+                Effect::GiveUp(order) => format!("{at} give up {}", order.cause),
+                Effect::LeftAlone(why) => format!("{at} left alone: {}", why.code()),
             });
         }
     }
@@ -158,7 +162,7 @@ fn found(state: ContainerState) -> Result<Answer, EngineError> {
 }
 
 fn hint(kind: LogHintKind) -> LogSeen {
-    LogSeen::Read(Some(LogHint { kind, line: "a line".into() }))
+    LogSeen::Hint(LogHint { kind, line: "a line".into() })
 }
 
 #[test]
@@ -261,11 +265,118 @@ fn a_report_of_before_is_taken_up() {
     let previous = first.machine.report().cloned();
     let since = previous.as_ref().and_then(|report| report.more.as_ref()).map(|more| more.since);
     let mut second = Bench::new(&[("IBGA_CONTAINER", "none")], Gateway::Ready);
-    second.machine = Machine::new(settings(&[("IBGA_CONTAINER", "none")]), TimeZone::UTC, previous);
+    second.machine = Machine::new(settings(&[("IBGA_CONTAINER", "none")]), TimeZone::UTC, previous, Practice::Real);
     second.now.wall = second.now.wall.checked_add(SignedDuration::from_mins(5)).expect("an instant");
     assert!(second.machine.report().is_none(), "not its own");
     second.run_to(secs(1));
-    assert_eq!(second.told(), ["0 write ready", "0 tell ready"], "no change, but what was not told may be due");
+    assert_eq!(
+        second.told(),
+        ["0 write ready", "0 now ready", "0 tell ready"],
+        "no change, but what was not told may be due"
+    );
     let more = second.machine.report().and_then(|report| report.more.clone()).expect("details");
     assert_eq!((Some(more.since), more.sequence), (since, 2));
+}
+
+/// A watch that starts its container if it stops.
+fn recovering(gateway: Gateway) -> Bench {
+    let mut bench = Bench::new(&[("IBGA_CONTAINER", "ibga"), ("IBGA_RECOVER", "container_stopped")], gateway);
+    bench.container(&found(ContainerState::Running));
+    bench.run_to(secs(1));
+    bench.told();
+    let effects = bench.machine.recalled(Some(Past::default()), bench.now);
+    bench.note(effects);
+    bench
+}
+
+fn acts(bench: &mut Bench) -> Vec<String> {
+    let is_act = |line: &String| ["docker", "give up", "left alone", "recall"].iter().any(|word| line.contains(word));
+    bench.told().into_iter().filter(is_act).collect()
+}
+
+impl Bench {
+    fn log_says(&mut self, log: LogSeen) {
+        let effects = self.machine.log(log, self.now);
+        self.note(effects);
+    }
+
+    /// What was ordered has been done.
+    fn done(&mut self) {
+        let outcome = Outcome::Done { text: "done".into(), kept: super::super::teller::Kept::default() };
+        self.machine.recovered(&outcome, self.now);
+    }
+}
+
+#[test]
+fn a_container_that_stopped_is_started_and_looked_at_again() {
+    let mut bench = recovering(Gateway::Ready);
+    bench.run_to(secs(30));
+    bench.gateway = Gateway::Refusing;
+    bench.event(&Event::Closed);
+    bench.container(&found(ContainerState::Stopped));
+    assert_eq!(acts(&mut bench), [""; 0], "not before its log was read");
+    bench.log_says(LogSeen::Quiet);
+    bench.run_to(secs(45));
+    assert_eq!(acts(&mut bench), ["30 left alone: too_early", "40 docker start"]);
+    bench.done();
+    // It did not help; acts keep their distance, and end.
+    for _ in 0..200 {
+        let until = bench.now.running + secs(60);
+        bench.run_to(until);
+        if bench.log.iter().any(|line| line.ends_with("docker start")) {
+            bench.done();
+        }
+        if bench.log.iter().any(|line| line.contains("give up")) {
+            bench.done();
+            break;
+        }
+    }
+    let acts = acts(&mut bench);
+    let starts = acts.iter().filter(|line| line.ends_with("docker start")).count();
+    assert_eq!(starts, 2, "three in all: {acts:?}");
+    assert!(acts.last().is_some_and(|last| last.ends_with("give up container_stopped")), "{acts:?}");
+}
+
+#[test]
+fn what_was_started_and_came_back_is_ready_and_forgotten() {
+    let mut bench = recovering(Gateway::Ready);
+    bench.run_to(secs(30));
+    bench.gateway = Gateway::Refusing;
+    bench.event(&Event::Closed);
+    bench.container(&found(ContainerState::Stopped));
+    bench.log_says(LogSeen::Quiet);
+    bench.run_to(secs(41));
+    assert_eq!(acts(&mut bench), ["30 left alone: too_early", "40 docker start"]);
+    bench.gateway = Gateway::Ready;
+    bench.container(&found(ContainerState::Running));
+    bench.done();
+    bench.run_to(secs(60));
+    assert!(bench.told().iter().any(|line| line.ends_with("now ready")));
+    bench.run_to(secs(4_000));
+    assert_eq!(acts(&mut bench), [""; 0]);
+}
+
+#[test]
+fn nothing_is_done_while_a_login_may_be_under_way_or_the_store_is_silent() {
+    let variables = [
+        ("IBGA_CONTAINER", "ibga"),
+        ("IBGA_RECOVER", "api_silent"),
+        ("IBGA_RECOVER_WITH", "run /usr/local/bin/restart"),
+    ];
+    let mut bench = Bench::new(&variables, Gateway::Silent);
+    bench.container(&found(ContainerState::Running));
+    bench.run_to(secs(20));
+    assert_eq!(acts(&mut bench), [""; 0], "its log comes first");
+    bench.log_says(LogSeen::Quiet);
+    assert_eq!(acts(&mut bench), ["20 recall"]);
+    let effects = bench.machine.recalled(None, bench.now);
+    bench.note(effects);
+    bench.run_to(secs(100));
+    assert_eq!(acts(&mut bench), ["80 recall"], "a store that cannot be read is asked again, and nothing done");
+    let effects = bench.machine.recalled(Some(Past::default()), bench.now);
+    bench.note(effects);
+    bench.log_says(hint(LogHintKind::TwoFactorPending));
+    bench.run_to(secs(2_000));
+    let acts = acts(&mut bench);
+    assert!(!acts.is_empty() && acts.iter().all(|line| line.contains("left alone")), "{acts:?}");
 }
