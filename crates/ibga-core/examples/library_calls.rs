@@ -54,6 +54,8 @@ fn preflight(path: &Path, exchange: Exchange, zone: &TimeZone) -> bool {
         path,
         report: read.as_ref(),
         now,
+        zone,
+        halts: &[],
         max_age: Duration::from_mins(10),
         expected: &Expectations::default(),
         market,

@@ -8,11 +8,13 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::account::Mode;
 use crate::calendar::{Calendars, Comparison, MarketMoment, MarketState};
 use crate::cause::Status;
+use crate::halt::HaltSeen;
 use crate::observation::{Broker, Orders};
 use crate::report::{HoursQuestion, PortState, Report};
 use crate::secure_file::ReadError;
@@ -37,6 +39,10 @@ pub struct Question<'a> {
     pub report: Result<&'a Report, &'a StatusFileError>,
     /// The time.
     pub now: Timestamp,
+    /// The zone in which people are told it.
+    pub zone: &'a TimeZone,
+    /// The halts that concern this gateway. Nothing passes one over.
+    pub halts: &'a [HaltSeen],
     /// The age from which on a report is stale.
     pub max_age: Duration,
     /// What the operator expects of the login.
@@ -75,6 +81,8 @@ pub enum Chosen {
 /// A rule of the gate, with a stable code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
+    /// Nobody has halted the agents.
+    NotHalted,
     /// The status file is there.
     StatusFile,
     /// Nobody else could have written it.
@@ -107,6 +115,7 @@ impl Rule {
     /// The stable code.
     pub fn code(self) -> &'static str {
         match self {
+            Self::NotHalted => "not_halted",
             Self::StatusFile => "status_file",
             Self::Secure => "secure",
             Self::Readable => "readable",
@@ -125,6 +134,7 @@ impl Rule {
     /// The stable code of a reason: what it means that the rule does not hold.
     pub fn fault_code(self) -> &'static str {
         match self {
+            Self::NotHalted => "halted",
             Self::StatusFile => "status_missing",
             Self::Secure => "status_untrusted",
             Self::Readable => "status_unreadable",
@@ -144,6 +154,9 @@ impl Rule {
     /// What to do if it does not hold; none where the report's own remedy says it, or where waiting is all there is.
     pub fn remedy(self) -> Option<&'static str> {
         match self {
+            Self::NotHalted => Some(
+                "when the reason is gone, let agents run again: `ibga resume`, with --gateway where it halts one gateway alone",
+            ),
             Self::StatusFile | Self::Fresh => {
                 Some("run `ibga check`, and see to it that its schedule runs (cron, systemd timer)")
             }
@@ -167,6 +180,11 @@ impl Rule {
             }
             Self::Ready | Self::Authenticated | Self::Market => None,
         }
+    }
+
+    /// Whether people know of it before anybody tells them.
+    pub fn is_expected(self) -> bool {
+        matches!(self, Self::Market | Self::NotHalted)
     }
 
     /// Who speaks in the text of a reason.
@@ -228,10 +246,9 @@ impl Decision {
         self.checks.iter().filter(|check| check.outcome == Outcome::Failed)
     }
 
-    /// Whether the closed market is the only reason, which is expected and no news.
-    pub fn only_the_market(&self) -> bool {
-        let mut failures = self.failures();
-        matches!((failures.next(), failures.next()), (Some(check), None) if check.rule == Rule::Market)
+    /// Whether nothing but the closed market and a halt are the reasons, which people know: no news.
+    pub fn is_expected(&self) -> bool {
+        !self.is_go() && self.failures().all(|check| check.rule.is_expected())
     }
 }
 
@@ -244,7 +261,8 @@ impl fmt::Display for Check {
 
 /// Judges.
 pub fn judge(question: &Question<'_>) -> Decision {
-    let mut checks = Vec::with_capacity(11);
+    let mut checks = Vec::with_capacity(12);
+    checks.extend(judge_halts(question));
     match question.report {
         Ok(report) => judge_report(question, report, &mut checks),
         Err(fault) => checks.extend(judge_fault(question.path, fault)),
@@ -262,6 +280,15 @@ fn passed(rule: Rule, text: impl Into<String>) -> Check {
 
 fn failed(rule: Rule, text: impl Into<String>) -> Check {
     Check { rule, outcome: Outcome::Failed, text: text.into() }
+}
+
+/// Each halt is a reason of its own, since each has to be ended by itself.
+fn judge_halts(question: &Question<'_>) -> Vec<Check> {
+    let told = |seen: &HaltSeen| failed(Rule::NotHalted, seen.text(question.now, question.zone));
+    match question.halts {
+        [] => vec![passed(Rule::NotHalted, "Nobody has halted agents")],
+        halts => halts.iter().map(told).collect(),
+    }
 }
 
 fn judge_fault(path: &Path, fault: &StatusFileError) -> Vec<Check> {

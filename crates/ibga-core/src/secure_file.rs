@@ -1,6 +1,7 @@
 //! Reading a small file that decides about money: bounded, without following a link, and only if nobody but this user, root or a
 //! named owner could have written it. Used for the status file, `.env` and the configuration.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -68,17 +69,7 @@ pub fn read(path: &Path, trust: &Trust) -> Result<String, ReadError> {
 
 /// The same for a file that may have more bytes, or fewer.
 pub fn read_at_most(path: &Path, trust: &Trust, bytes_max: u64) -> Result<String, ReadError> {
-    // Not blocking, or a pipe planted in its place would hold the reader up for ever.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
-        Err(Errno::LOOP) => return Err(ReadError::SymbolicLink),
-        other => other.map_err(io::Error::from)?,
-    };
-    let file = std::fs::File::from(descriptor);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(ReadError::NotAFile);
-    }
+    let (file, metadata) = open(path)?;
     let owner = metadata.uid();
     if owner != 0 && owner != geteuid().as_raw() && !trust.owners.contains(&owner) {
         return Err(ReadError::ForeignOwner(owner));
@@ -86,6 +77,28 @@ pub fn read_at_most(path: &Path, trust: &Trust, bytes_max: u64) -> Result<String
     if metadata.mode() & 0o022 != 0 {
         return Err(ReadError::WritableByOthers(metadata.mode() & 0o7777));
     }
+    text_of(file, bytes_max)
+}
+
+/// Reads the whole file whoever wrote it, with the user id of its owner: for what everybody may say, and what cannot do harm.
+pub fn read_of_anybody(path: &Path) -> Result<(String, u32), ReadError> {
+    let (file, metadata) = open(path)?;
+    Ok((text_of(file, FILE_BYTES_MAX)?, metadata.uid()))
+}
+
+fn open(path: &Path) -> Result<(File, Metadata), ReadError> {
+    // Not blocking, or a pipe planted in its place would hold the reader up for ever.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let descriptor = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::LOOP) => return Err(ReadError::SymbolicLink),
+        other => other.map_err(io::Error::from)?,
+    };
+    let file = File::from(descriptor);
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(ReadError::NotAFile) }
+}
+
+fn text_of(file: File, bytes_max: u64) -> Result<String, ReadError> {
     let mut bytes = Vec::with_capacity(4096);
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
@@ -157,6 +170,7 @@ mod tests {
         std::os::unix::fs::chown(&path, Some(4242), None).expect("given away");
         assert_eq!(read(&path, &Trust::default()), Err(ReadError::ForeignOwner(4242)));
         assert_eq!(read(&path, &Trust { owners: vec![4242] }), Ok("text".into()));
+        assert_eq!(read_of_anybody(&path), Ok(("text".into(), 4242)));
         fs::remove_dir_all(folder).expect("removed");
     }
 }

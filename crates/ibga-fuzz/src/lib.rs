@@ -7,6 +7,7 @@
 
 mod alert;
 mod codec;
+mod halt;
 mod hints;
 mod probe;
 mod script;
@@ -16,6 +17,7 @@ mod transcript;
 
 pub use alert::alert;
 pub use codec::{frame, hello, reply, request};
+pub use halt::{halt, is_told};
 pub use hints::hints;
 pub use probe::{Run, probe, run, run_unrecorded};
 pub use script::{Op, Script};
@@ -30,6 +32,7 @@ pub const PROPERTIES: &[(&str, Property)] = &[
     ("alert", alert),
     ("frame", frame),
     ("hello", hello),
+    ("halt", halt),
     ("hints", hints),
     ("probe", probe),
     ("reply", reply),

@@ -61,6 +61,8 @@ fn goes(report: &Report) -> bool {
         path: Path::new("status.json"),
         report: Ok(report),
         now: now(),
+        zone: &zone(),
+        halts: &[],
         max_age: MAX_AGE,
         expected: &Expectations::default(),
         market: MarketRule::At { moment: &MOMENT, chosen: Chosen::BySetting, calendars: &CALENDARS },

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ibga_core::cause::Cause;
-use ibga_fuzz::{Op, PROPERTIES, Script, is_go, run};
+use ibga_fuzz::{Op, PROPERTIES, Script, is_go, is_told, run};
 use ibga_tws::ServerVersion;
 
 /// What one property may keep; a corpus is for reading by machines, but it lies in the repository.
@@ -68,6 +68,14 @@ fn the_kept_status_files_reach_a_go() {
     let go = kept.iter().filter(|(_, bytes)| std::str::from_utf8(bytes).is_ok_and(is_go)).count();
     println!("a go for {go} of {} kept status files", kept.len());
     assert!((3..kept.len()).contains(&go));
+}
+
+#[test]
+fn the_kept_halts_tell_of_some() {
+    let kept = corpus("halt");
+    let told = kept.iter().filter(|(_, bytes)| std::str::from_utf8(bytes).is_ok_and(is_told)).count();
+    println!("{told} of {} kept halts can be told", kept.len());
+    assert!((2..kept.len()).contains(&told));
 }
 
 /// What a gateway sends, and the verdict on it: where the sessions of the corpus began.

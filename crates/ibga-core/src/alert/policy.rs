@@ -291,7 +291,7 @@ pub struct NoGo<'a> {
     pub remedies: &'a [String],
 }
 
-/// Judges a no-go: each reason is told once for each trading session, and a closed market alone is no news. `None` if there is
+/// Judges a no-go: each reason is told once for each trading session, and a closed market or a halt alone is no news. `None` if there is
 /// nothing to tell.
 pub fn no_go(
     told: Option<&NoGoTold>,
@@ -300,7 +300,7 @@ pub fn no_go(
     hours: &Hours,
     now: Timestamp,
 ) -> Option<(NoGoTold, Alert)> {
-    if no_go.decision.is_go() || no_go.decision.only_the_market() || !policy.may_tell(now, hours) {
+    if no_go.decision.is_go() || no_go.decision.is_expected() || !policy.may_tell(now, hours) {
         return None;
     }
     let reasons = reasons(no_go);
@@ -365,9 +365,9 @@ impl NoGoTold {
     }
 }
 
-/// The reasons but for the closed market. That a gateway is not ready is as many reasons as there are causes.
+/// The reasons but for those that people know. That a gateway is not ready is as many reasons as there are causes.
 fn reasons(no_go: &NoGo<'_>) -> Vec<Reason> {
-    let failures = no_go.decision.failures().filter(|check| check.rule != Rule::Market);
+    let failures = no_go.decision.failures().filter(|check| !check.rule.is_expected());
     let cause = no_go.report.and_then(Report::cause);
     failures
         .map(|check| Reason {

@@ -85,6 +85,8 @@ mod tests {
             path: Path::new("/tmp/ibga-status.json"),
             report: Ok(report),
             now: report.timestamp,
+            zone: &TimeZone::UTC,
+            halts: &[],
             max_age: Duration::from_mins(10),
             expected: &Expectations::default(),
             market,
@@ -153,7 +155,7 @@ mod tests {
                 (Outcome::Failed, &format!("IBKR's hours are not compared: {text}"))
             );
             assert_eq!(check.rule.fault_code(), "market_not_compared");
-            assert!(check.rule.remedy().is_some() && decision.broker_hours.is_none() && !decision.only_the_market());
+            assert!(check.rule.remedy().is_some() && decision.broker_hours.is_none() && !decision.is_expected());
         }
     }
 
@@ -175,7 +177,7 @@ mod tests {
             ["Market: XHKG: the calendar says open 09:30-12:00 13:00-16:00 on 2026-11-23, \
               IBKR says open 09:30-12:00 13:00-15:10; do not trade until one of them is corrected (calendar_overrides)"]
         );
-        assert!(!decision.only_the_market(), "it is news");
+        assert!(!decision.is_expected(), "it is news");
         let failure = decision.failures().next().expect("one");
         assert_eq!((failure.rule.code(), failure.rule.fault_code()), ("broker_hours", "market_contradiction"));
         assert!(failure.rule.remedy().is_some());

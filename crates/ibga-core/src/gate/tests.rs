@@ -3,6 +3,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::account::AccountId;
 use crate::calendar::{Calendar, Exchange, Market};
+use crate::halt::{Halt, Reason};
 use crate::report::ReportError;
 use crate::secure_file::FILE_BYTES_MAX;
 use crate::verdict::ExpectedMode;
@@ -40,6 +41,15 @@ fn at_moment(moment: &MarketMoment, chosen: Chosen) -> MarketRule<'_> {
 }
 
 fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &Expectations) -> Decision {
+    decide_under(&[], report, at, expected)
+}
+
+fn decide_under(
+    halts: &[HaltSeen],
+    report: Result<&Report, &StatusFileError>,
+    at: Timestamp,
+    expected: &Expectations,
+) -> Decision {
     let moment = market().at(at);
     judge(&Question {
         gateway: "default",
@@ -47,6 +57,8 @@ fn decide(report: Result<&Report, &StatusFileError>, at: Timestamp, expected: &E
         path: Path::new("/tmp/ibga-status.json"),
         report,
         now: at,
+        zone: &TimeZone::UTC,
+        halts,
         max_age: Duration::from_mins(10),
         expected,
         market: at_moment(&moment, Chosen::BySetting),
@@ -200,10 +212,41 @@ fn all_reasons_are_told_and_a_closed_market_alone_is_known() {
     let sunday: Timestamp = "2026-11-22T03:00:00Z".parse().expect("an instant");
     let decision = decide(Ok(&Report { timestamp: sunday, ..ready() }), sunday, &Expectations::default());
     assert_eq!(reasons(&decision), ["Market: XHKG is closed at the weekend, opens Mon 23 Nov 09:30 +08:00"]);
-    assert!(decision.only_the_market());
+    assert!(decision.is_expected());
     let decision = decide(Ok(&ready()), sunday, &Expectations::default());
     assert_eq!(decision.failures().count(), 2);
-    assert!(!decision.only_the_market() && !decision.is_go());
+    assert!(!decision.is_expected() && !decision.is_go());
+}
+
+fn halt(gateway: Option<&str>) -> HaltSeen {
+    HaltSeen::Told(Halt {
+        gateway: gateway.map(str::to_owned),
+        by: "alice".into(),
+        uid: 1000,
+        host: "trader".into(),
+        at: now() - SignedDuration::from_mins(5),
+        reason: Reason::new("exchange news").expect("a reason"),
+    })
+}
+
+#[test]
+fn a_halt_is_told_first_and_people_know_of_it() {
+    let unclear = HaltSeen::Unclear { path: "/var/tmp/ibga-halt.json".into(), fault: "the file is empty".into() };
+    let decision = decide_under(&[halt(None), unclear], Ok(&ready()), now(), &Expectations::default());
+    let told = [
+        "IBGA: Halted by alice on trader at 01:25: exchange news",
+        "IBGA: Halted, since /var/tmp/ibga-halt.json is there: the file is empty",
+    ];
+    assert_eq!(reasons(&decision), told);
+    assert!(decision.is_expected() && !decision.is_go());
+    assert_eq!(decision.checks.first().map(|check| check.rule.fault_code()), Some("halted"));
+    let sunday: Timestamp = "2026-11-22T03:00:00Z".parse().expect("an instant");
+    let report = Report { timestamp: sunday, ..ready() };
+    let decision = decide_under(&[halt(Some("default"))], Ok(&report), sunday, &Expectations::default());
+    assert!(decision.is_expected() && decision.failures().count() == 2, "a halt in a closed market");
+    let decision = decide_under(&[halt(None)], Ok(&ready()), sunday, &Expectations::default());
+    assert!(!decision.is_expected(), "a report from the future is news");
+    assert!(!decide(Ok(&ready()), now(), &Expectations::default()).is_expected(), "a go is no no-go");
 }
 
 #[test]

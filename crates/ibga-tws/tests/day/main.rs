@@ -22,6 +22,7 @@ use ibga_tws::hello::{ClientHello, ServerHello};
 use ibga_tws::probe::{Action, Event, Probe, ProbePlan};
 use ibga_tws::reply::Reply;
 use ibga_tws::request::{Contract, Request};
+use jiff::tz::TimeZone;
 
 use recording::{Recording, What};
 
@@ -159,6 +160,8 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
         path: Path::new("status.json"),
         report: Ok(&report),
         now,
+        zone: &TimeZone::UTC,
+        halts: &[],
         max_age: MAX_AGE,
         expected: &expectations(recording),
         market: MarketRule::At { moment: &moment, chosen: Chosen::BySetting, calendars: &Calendars::default() },

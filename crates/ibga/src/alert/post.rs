@@ -107,7 +107,7 @@ impl<'a> Post<'a> {
         Some(Self::posted(settings, zone, now, seen, store_limit, decide, guess))
     }
 
-    /// Takes a no-go in. `None` if nobody is to be told: no channel is set, or only the market is closed.
+    /// Takes a no-go in. `None` if nobody is to be told: no channel is set, or people know all the reasons.
     ///
     /// Somebody waits for the end: other processes at the store are not waited for any longer than this.
     pub fn of_no_go(
@@ -116,7 +116,7 @@ impl<'a> Post<'a> {
         seen: &NoGoSeen<'_>,
         store_limit: Duration,
     ) -> Option<Self> {
-        if settings.alerts.channels.is_empty() || seen.decision.only_the_market() {
+        if settings.alerts.channels.is_empty() || seen.decision.is_expected() {
             return None;
         }
         let (gateway, now, endpoint) = (settings.gateway.as_str(), clock::now(), endpoint(settings));

@@ -124,6 +124,8 @@ pub(super) fn judge(
         path: &settings.status_file,
         report: read.as_ref(),
         now,
+        zone: &at.zone,
+        halts: &[],
         max_age: settings.max_status_age,
         expected: &expectations(settings),
         market: match hours {

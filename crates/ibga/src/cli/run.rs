@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &RunArgs) -> Exit {
         if !is_go {
             tell_no_go(&judged, &name, output);
         }
-        if !is_go && !judged.decision.only_the_market() {
+        if !is_go && !judged.decision.is_expected() {
             let remedies = judged.remedies();
             let seen = NoGoSeen { decision: &judged.decision, report: judged.report.as_ref(), remedies: &remedies };
             // What the refresh recorded waits where this looks, too.

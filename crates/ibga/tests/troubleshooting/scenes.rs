@@ -107,6 +107,8 @@ fn reasons(fault: &StatusFileError, market: MarketRule<'_>) -> String {
         path: Path::new("/tmp/ibga-status.json"),
         report: Err(fault),
         now: clock::now(),
+        zone: &TimeZone::UTC,
+        halts: &[],
         max_age: Duration::from_mins(10),
         expected: &Expectations::default(),
         market,
@@ -160,6 +162,8 @@ fn told_hours(xhkg: &calendar::Market, hours: Option<BrokerHours>) -> String {
         path: Path::new("/tmp/ibga-status.json"),
         report: Ok(&report),
         now: report.timestamp,
+        zone: &TimeZone::UTC,
+        halts: &[],
         max_age: Duration::from_mins(10),
         expected: &Expectations::default(),
         market: MarketRule::At {
