@@ -34,6 +34,9 @@ _ibga() {
             ibga,doctor)
                 cmd="ibga__subcmd__doctor"
                 ;;
+            ibga,halt)
+                cmd="ibga__subcmd__halt"
+                ;;
             ibga,help)
                 cmd="ibga__subcmd__help"
                 ;;
@@ -46,6 +49,9 @@ _ibga() {
             ibga,preflight)
                 cmd="ibga__subcmd__preflight"
                 ;;
+            ibga,resume)
+                cmd="ibga__subcmd__resume"
+                ;;
             ibga,run)
                 cmd="ibga__subcmd__run"
                 ;;
@@ -57,6 +63,12 @@ _ibga() {
                 ;;
             ibga,status)
                 cmd="ibga__subcmd__status"
+                ;;
+            ibga,wait)
+                cmd="ibga__subcmd__wait"
+                ;;
+            ibga,watch)
+                cmd="ibga__subcmd__watch"
                 ;;
             ibga__subcmd__alert,ack)
                 cmd="ibga__subcmd__alert__subcmd__ack"
@@ -106,6 +118,9 @@ _ibga() {
             ibga__subcmd__help,doctor)
                 cmd="ibga__subcmd__help__subcmd__doctor"
                 ;;
+            ibga__subcmd__help,halt)
+                cmd="ibga__subcmd__help__subcmd__halt"
+                ;;
             ibga__subcmd__help,help)
                 cmd="ibga__subcmd__help__subcmd__help"
                 ;;
@@ -118,6 +133,9 @@ _ibga() {
             ibga__subcmd__help,preflight)
                 cmd="ibga__subcmd__help__subcmd__preflight"
                 ;;
+            ibga__subcmd__help,resume)
+                cmd="ibga__subcmd__help__subcmd__resume"
+                ;;
             ibga__subcmd__help,run)
                 cmd="ibga__subcmd__help__subcmd__run"
                 ;;
@@ -129,6 +147,12 @@ _ibga() {
                 ;;
             ibga__subcmd__help,status)
                 cmd="ibga__subcmd__help__subcmd__status"
+                ;;
+            ibga__subcmd__help,wait)
+                cmd="ibga__subcmd__help__subcmd__wait"
+                ;;
+            ibga__subcmd__help,watch)
+                cmd="ibga__subcmd__help__subcmd__watch"
                 ;;
             ibga__subcmd__help__subcmd__alert,ack)
                 cmd="ibga__subcmd__help__subcmd__alert__subcmd__ack"
@@ -182,7 +206,7 @@ _ibga() {
 
     case "${cmd}" in
         ibga)
-            opts="-h -V --help --version check preflight run status calendar schedule alert history simulate demo doctor init completions help"
+            opts="-h -V --help --version check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -769,8 +793,45 @@ _ibga() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ibga__subcmd__halt)
+            opts="-q -h --reason --json --gateway --config --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gateway)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ibga__subcmd__help)
-            opts="check preflight run status calendar schedule alert history simulate demo doctor init completions help"
+            opts="check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -923,6 +984,20 @@ _ibga() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ibga__subcmd__help__subcmd__halt)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ibga__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -966,6 +1041,20 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__help__subcmd__preflight)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__resume)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1064,6 +1153,34 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__wait)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__help__subcmd__watch)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1211,8 +1328,41 @@ _ibga() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ibga__subcmd__resume)
+            opts="-q -h --json --gateway --config --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --gateway)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ibga__subcmd__run)
-            opts="-q -v -h --refresh-status --skip-preflight --max-age --exchange --exchange-rule --force --expect-account --expect-mode --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --window --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --refresh-status --skip-preflight --max-age --exchange --exchange-rule --force --expect-account --expect-mode --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --window --supervise --stop-on --grace --tolerance --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1267,6 +1417,18 @@ _ibga() {
                     return 0
                     ;;
                 --window)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-on)
+                    COMPREPLY=($(compgen -W "halt not_ready session_end" -- "${cur}"))
+                    return 0
+                    ;;
+                --grace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tolerance)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1707,6 +1869,198 @@ _ibga() {
                     ;;
                 --expect-mode)
                     COMPREPLY=($(compgen -W "paper live" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --gateway)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__wait)
+            opts="-q -v -h --timeout --market --json --max-age --exchange --exchange-rule --host --port --client-id --container --settle --allow-read-only --broker-probe --expect-account --expect-mode --config --gateway --status-file --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exchange)
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
+                    COMPREPLY=($(compgen -W "auto none" -- "${cur}"))
+                    return 0
+                    ;;
+                --settle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --broker-probe)
+                    COMPREPLY=($(compgen -W "contract off" -- "${cur}"))
+                    return 0
+                    ;;
+                --expect-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expect-mode)
+                    COMPREPLY=($(compgen -W "paper live" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --gateway)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ibga__subcmd__watch)
+            opts="-q -v -h --heartbeat --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --expect-account --expect-mode --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --heartbeat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
+                    COMPREPLY=($(compgen -W "auto none" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settle)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --broker-probe)
+                    COMPREPLY=($(compgen -W "contract off" -- "${cur}"))
+                    return 0
+                    ;;
+                --expect-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expect-mode)
+                    COMPREPLY=($(compgen -W "paper live" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange)
+                    COMPREPLY=($(compgen -W "XHKG XNYS XNAS XTKS XSHG XSHE XSES XASX XLON XETR stock_connect" -- "${cur}"))
+                    return 0
+                    ;;
+                --exchange-rule)
+                    COMPREPLY=($(compgen -W "all any" -- "${cur}"))
                     return 0
                     ;;
                 --config)

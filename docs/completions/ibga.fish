@@ -29,7 +29,11 @@ complete -c ibga -n "__fish_ibga_needs_command" -s V -l version -d 'Print versio
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
-complete -c ibga -n "__fish_ibga_needs_command" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "wait" -d 'Wait until the gateway is ready'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "halt" -d 'Let no agent start any more, and stop those that are supervised'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "resume" -d 'End a halt: let agents start again'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session, what is ahead'
+complete -c ibga -n "__fish_ibga_needs_command" -f -a "watch" -d 'Stay connected: the status always fresh, a loss known at once'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
 complete -c ibga -n "__fish_ibga_needs_command" -f -a "alert" -d 'Try, show and push alerts; acknowledge a problem'
@@ -126,6 +130,11 @@ complete -c ibga -n "__fish_ibga_using_subcommand run" -l settle -d 'How long to
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l broker-probe -d 'The question that only the broker can answer; off asks none [default: contract]' -r -f -a "contract\t'details of a contract'
 off\t'ask the broker nothing'"
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l window -d 'Start nothing outside this span of the exchange\'s wall clock: HH:MM-HH:MM on trading days, `sun HH:MM-HH:MM`, or `daily HH:MM-HH:MM` (repeatable)' -r
+complete -c ibga -n "__fish_ibga_using_subcommand run" -l stop-on -d 'What stops it beside a halt (repeatable) [default: both]' -r -f -a "halt\t''
+not_ready\t''
+session_end\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand run" -l grace -d 'How long it has to end by itself before it is killed [default: 10s]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand run" -l tolerance -d 'How long readiness may be away before it counts as lost [default: 0s]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
@@ -133,9 +142,56 @@ complete -c ibga -n "__fish_ibga_using_subcommand run" -l refresh-status -d 'Pro
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l skip-preflight -d 'Start the command whatever the status is; logs a warning'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l force -d 'Pass over market hours (nothing else)'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -l allow-read-only -d 'Let a read-only API, which refuses orders, pass with a warning'
+complete -c ibga -n "__fish_ibga_using_subcommand run" -l supervise -d 'Stay beside the agent, and stop it on a halt, when readiness is lost and when the trading session ends'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand run" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l timeout -d 'Longest time to wait, 1s to 24h' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l max-age -d 'Age from which on a status is stale [default: 10m]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l host -d 'Host of the gateway\'s API [default: 127.0.0.1]' -r -f -a "(__fish_print_hostnames)"
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l port -d 'Port of the gateway\'s API [default: 4000]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l client-id -d 'First of five API client ids to use, never one of the agent\'s [default: 99]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l container -d 'The gateway\'s container [default: auto, the one that publishes the port]' -r -f -a "auto\t'the one that publishes the port'
+none\t'ask no container engine'"
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l settle -d 'How long to wait for late notices after the last answer [default: 50ms]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l broker-probe -d 'The question that only the broker can answer; off asks none [default: contract]' -r -f -a "contract\t'details of a contract'
+off\t'ask the broker nothing'"
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l expect-account -d 'Account that the login must hold (repeatable)' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l expect-mode -d 'What the accounts of the login must be' -r -f -a "paper\t''
+live\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l market -d 'Wait until the market is open, too'
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l json -d 'Print the last decision as JSON'
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -l allow-read-only -d 'Let a read-only API, which refuses orders, pass with a warning'
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand halt" -l reason -d 'Why, for whoever finds agents stopped' -r
+complete -c ibga -n "__fish_ibga_using_subcommand halt" -l gateway -d 'Only the agents of this gateway [default: those of all gateways]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand halt" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand halt" -l json -d 'Print what came of it as JSON'
+complete -c ibga -n "__fish_ibga_using_subcommand halt" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand halt" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand resume" -l gateway -d 'Only the agents of this gateway [default: those of all gateways]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand resume" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand resume" -l json -d 'Print what came of it as JSON'
+complete -c ibga -n "__fish_ibga_using_subcommand resume" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand resume" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -l max-age -d 'Age from which on a status is stale [default: 10m]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand status" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
 XNYS\t''
@@ -164,6 +220,39 @@ complete -c ibga -n "__fish_ibga_using_subcommand status" -l logs -d 'Show the l
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand status" -s h -l help -d 'Print help'
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l heartbeat -d 'How often to ask for the time and refresh the status file [default: 20s]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l host -d 'Host of the gateway\'s API [default: 127.0.0.1]' -r -f -a "(__fish_print_hostnames)"
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l port -d 'Port of the gateway\'s API [default: 4000]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l client-id -d 'First of five API client ids to use, never one of the agent\'s [default: 99]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l container -d 'The gateway\'s container [default: auto, the one that publishes the port]' -r -f -a "auto\t'the one that publishes the port'
+none\t'ask no container engine'"
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l timeout -d 'Longest time for the whole probe; waiting for another one comes on top [default: 15s]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l settle -d 'How long to wait for late notices after the last answer [default: 50ms]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l broker-probe -d 'The question that only the broker can answer; off asks none [default: contract]' -r -f -a "contract\t'details of a contract'
+off\t'ask the broker nothing'"
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l expect-account -d 'Account that the login must hold (repeatable)' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l expect-mode -d 'What the accounts of the login must be' -r -f -a "paper\t''
+live\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
+XNYS\t''
+XNAS\t''
+XTKS\t''
+XSHG\t''
+XSHE\t''
+XSES\t''
+XASX\t''
+XLON\t''
+XETR\t''
+stock_connect\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
+any\t''"
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l allow-read-only -d 'Let a read-only API, which refuses orders, pass with a warning'
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l exchange-rule -d 'Of several exchanges: all have to be open at once, or any is enough [default: all]' -r -f -a "all\t''
 any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand calendar" -l at -d 'An instant to look at [default: now]' -r
@@ -417,20 +506,24 @@ complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s v -l verbose -d 'Sa
 complete -c ibga -n "__fish_ibga_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand init" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "alert" -d 'Try, show and push alerts; acknowledge a problem'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "history" -d 'Show what became of the gateway and what was done about it'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run status calendar schedule alert history simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "check" -d 'Probe the gateway, write the status file, print one line'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "preflight" -d 'Judge the status file and the market: may an agent start now?'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "run" -d 'Start an agent, but only if the gateway is ready and the market open'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "wait" -d 'Wait until the gateway is ready'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "halt" -d 'Let no agent start any more, and stop those that are supervised'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "resume" -d 'End a halt: let agents start again'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "status" -d 'Show the status: stages, age, what to do, next trading session, what is ahead'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "watch" -d 'Stay connected: the status always fresh, a loss known at once'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "calendar" -d 'Show the trading sessions: now and next, a month, or what is known'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "schedule" -d 'Show the schedule of checks and agent runs, or write it for cron or systemd'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "alert" -d 'Try, show and push alerts; acknowledge a problem'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "history" -d 'Show what became of the gateway and what was done about it'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "simulate" -d 'Simulate gateways, healthy or with faults'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "demo" -d 'Show the whole story against a simulated gateway, without an account'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "doctor" -d 'Test every prerequisite, and say how to repair each fault'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "init" -d 'Write a commented configuration file, ibga.toml'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c ibga -n "__fish_ibga_using_subcommand help; and not __fish_seen_subcommand_from check preflight run wait halt resume status watch calendar schedule alert history simulate demo doctor init completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "next" -d 'Show what will happen when, with IBKR\'s resets and the end of the weekly login between'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "crontab" -d 'Write the schedule as lines of a crontab'
 complete -c ibga -n "__fish_ibga_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "systemd" -d 'Write the schedule as systemd units'

@@ -16,6 +16,7 @@ use ibga_core::report::{self, Report, Writer};
 use ibga_core::reset_windows::DailyReset;
 use ibga_core::secure_file::{self, Trust};
 use ibga_core::status_file::{self, WriteError};
+use ibga_core::supervision::Terms;
 use ibga_core::transition::{Transition, transition};
 use ibga_core::verdict::{self, Expectations, ReadOnlyPolicy};
 use ibga_tws::ServerVersion;
@@ -165,9 +166,12 @@ fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {
 /// has the purpose of another process, whose report this is not.
 fn purpose(settings: &Settings, writer: &Writer) -> Purpose {
     let mut same = settings.clone();
-    // Who is told, and what is done then, changes nothing of what is seen.
+    // Who is told, what is done then, and what becomes of the agent, changes nothing of what is seen.
     same.alerts = AlertSettings::default();
     same.recovery = None;
+    same.supervision.terms = Terms { stop_on: Vec::new(), tolerance: Duration::ZERO };
+    same.supervision.grace = Duration::ZERO;
+    same.halt_file.clear();
     // Accounts print masked, but they are what matters here.
     let accounts: Vec<&str> = settings.expect_accounts.iter().map(AccountId::reveal).collect();
     Purpose::of(&format!("{same:?} {accounts:?} {writer:?}"))

@@ -6,14 +6,18 @@ mod check;
 mod completions;
 mod demo;
 mod doctor;
+mod halt;
 mod history;
 mod init;
 mod offered;
 mod preflight;
+mod resume;
 mod run;
 mod schedule;
 mod simulate;
 mod status;
+mod supervised;
+mod wait;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
@@ -32,6 +36,7 @@ use crate::check::endpoint;
 use crate::market::{calendars, market_of_schedule};
 use crate::output::{self, Output, Volume};
 use crate::settings::{Flags, Settings, SettingsError, Sources};
+use crate::supervise::BECOME_AGENT;
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,10 @@ pub enum Exit {
     NotFound,
     /// A signal of this number ended it (as a shell says it).
     Signalled(u8),
+    /// What the agent ended with by itself.
+    Agent(u8),
+    /// The agent was stopped: a temporary failure, as sysexits.h has it.
+    Stopped,
 }
 
 impl From<Exit> for ExitCode {
@@ -59,6 +68,8 @@ impl From<Exit> for ExitCode {
             Exit::NotExecutable => 126,
             Exit::NotFound => 127,
             Exit::Signalled(number) => 128_u8.saturating_add(number),
+            Exit::Agent(code) => code,
+            Exit::Stopped => 75,
         })
     }
 }
@@ -88,6 +99,8 @@ Examples:
   ibga preflight                            may an agent start now?
   ibga run --refresh-status -- ./agent.py   start it only then
   ibga watch                                stay connected, always fresh
+  ibga wait --timeout 5m                    returns when it is ready
+  ibga halt --reason 'odd fills'            let no agent run until `ibga resume`
   ibga calendar --month 2026-12             when does the exchange trade?
 
 Settings come from flags, the environment, .env and ibga.toml, in this order. `ibga COMMAND --help` tells more.
@@ -111,6 +124,9 @@ enum Command {
     Check(check::CheckArgs),
     Preflight(preflight::PreflightArgs),
     Run(run::RunArgs),
+    Wait(wait::WaitArgs),
+    Halt(halt::HaltArgs),
+    Resume(resume::ResumeArgs),
     Status(status::StatusArgs),
     Watch(watch::WatchArgs),
     Calendar(calendar::CalendarArgs),
@@ -158,6 +174,18 @@ struct ExpectArgs {
 /// How the gateway is looked at.
 #[derive(Debug, Args, Clone)]
 struct ProbeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Longest time for the whole probe; waiting for another one comes on top [default: 15s]
+    #[arg(long, value_name = "TIME", help_heading = "Probe")]
+    timeout: Option<String>,
+    #[command(flatten)]
+    question: QuestionArgs,
+}
+
+/// Where the gateway is.
+#[derive(Debug, Args, Clone)]
+struct PlaceArgs {
     /// Host of the gateway's API [default: 127.0.0.1]
     #[arg(long, value_name = "HOST", value_hint = ValueHint::Hostname, help_heading = "Probe")]
     host: Option<String>,
@@ -170,9 +198,11 @@ struct ProbeArgs {
     /// The gateway's container [default: auto, the one that publishes the port]
     #[arg(long, value_name = "NAME|auto|none", value_parser = offered::containers(), hide_possible_values = true, help_heading = "Probe")]
     container: Option<String>,
-    /// Longest time for the whole probe; waiting for another one comes on top [default: 15s]
-    #[arg(long, value_name = "TIME", help_heading = "Probe")]
-    timeout: Option<String>,
+}
+
+/// What it is asked.
+#[derive(Debug, Args, Clone)]
+struct QuestionArgs {
     /// How long to wait for late notices after the last answer [default: 50ms]
     #[arg(long, value_name = "TIME", help_heading = "Probe")]
     settle: Option<String>,
@@ -268,11 +298,23 @@ impl ExpectArgs {
 
 impl ProbeArgs {
     fn add_to(&self, flags: &mut Flags) {
+        self.place.add_to(flags);
+        flags.timeout.clone_from(&self.timeout);
+        self.question.add_to(flags);
+    }
+}
+
+impl PlaceArgs {
+    fn add_to(&self, flags: &mut Flags) {
         flags.host.clone_from(&self.host);
         flags.port.clone_from(&self.port);
         flags.client_id.clone_from(&self.client_id);
         flags.container.clone_from(&self.container);
-        flags.timeout.clone_from(&self.timeout);
+    }
+}
+
+impl QuestionArgs {
+    fn add_to(&self, flags: &mut Flags) {
         flags.settle.clone_from(&self.settle);
         flags.allow_read_only = self.allow_read_only.then_some(true);
         flags.broker_probe.clone_from(&self.broker_probe);
@@ -335,6 +377,11 @@ fn parse_by<T>(
 /// Runs the command that the arguments name and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some((_, [first, rest @ ..])) = arguments.split_first()
+        && first == BECOME_AGENT
+    {
+        return supervised::become_agent(rest).into();
+    }
     let command = match parse(&arguments) {
         Ok(command) => command,
         Err(fault) => {
@@ -346,6 +393,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Wait(arguments) => wait::run(&arguments),
+        Command::Halt(arguments) => halt::run(&arguments),
+        Command::Resume(arguments) => resume::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Calendar(arguments) => calendar::run(&arguments),
@@ -375,6 +425,11 @@ fn read_settings(path: &Path, owners: &[u32]) -> Result<Option<String>, String> 
 /// Reads the settings.
 fn load_settings(flags: &Flags) -> Result<Settings, SettingsError> {
     Settings::load(flags, &Sources::from_process(&read_settings))
+}
+
+/// Reads the settings for what concerns all gateways unless a flag names one.
+fn load_for_all(flags: &Flags) -> Result<Settings, SettingsError> {
+    Settings::load_for_all(flags, &Sources::from_process(&read_settings))
 }
 
 /// Reads the settings of every gateway that is meant.

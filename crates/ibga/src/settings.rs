@@ -25,7 +25,7 @@ mod toml_file;
 mod values;
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ use ibga_core::nearest::nearest;
 use ibga_core::recovery::Plan;
 use ibga_core::reset_windows::{DailyReset, published};
 use ibga_core::schedule::Wishes;
+use ibga_core::supervision::{StopOn, Terms};
 use ibga_core::verdict::ExpectedMode;
 use jiff::tz::TimeZone;
 
@@ -44,7 +45,8 @@ pub use fault::{Fault, Origin, Place, Problem, SettingsError};
 pub use names::{SETTINGS, Scope, Setting, reference_table};
 pub use probe_contract::ProbeContract;
 pub use values::{
-    BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketChoice, STOCK_CONNECT, check_exchanges,
+    BrokerProbe, CLIENT_IDS, ClientId, ContainerChoice, GatewayName, Host, MarketChoice, STOCK_CONNECT,
+    check_exchanges, check_wait,
 };
 
 use crate::users::{self, USERS};
@@ -96,6 +98,12 @@ pub struct Flags {
     pub exchanges: Vec<String>,
     /// `--exchange-rule any|all`
     pub exchange_rule: Option<String>,
+    /// `--stop-on not_ready|session_end|halt`, as often as it was given; each may be a comma list.
+    pub stop_on: Vec<String>,
+    /// `--grace 10s`
+    pub grace: Option<String>,
+    /// `--tolerance 0s`
+    pub tolerance: Option<String>,
 }
 
 /// Reads a file that may decide what is trusted: not through a symlink, a regular file of bounded size, owned by
@@ -225,8 +233,33 @@ pub struct Settings {
     pub trusted_owners: Vec<u32>,
     /// Directory of the store, absolute; none for a user without a home who set none.
     pub state_dir: Option<PathBuf>,
+    /// The file that halts the agents of all gateways, absolute; [`Settings::halt_file_of`] is that of one.
+    pub halt_file: PathBuf,
+    /// When a supervised agent is stopped, and how.
+    pub supervision: SuperviseSettings,
     /// Who is told of changes, how and when.
     pub alerts: AlertSettings,
+}
+
+/// When a supervised agent is stopped, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuperviseSettings {
+    /// What stops it, beside a halt, and how long a loss of readiness is borne.
+    pub terms: Terms,
+    /// How long it has to end by itself.
+    pub grace: Duration,
+}
+
+/// What stops a supervised agent where nobody says otherwise.
+const STOPPED_ON: [StopOn; 2] = [StopOn::NotReady, StopOn::SessionEnd];
+
+/// Which gateway is meant where no flag, variable or file says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unnamed {
+    /// The one that is called `default`, or the only one; otherwise it is a fault.
+    TheDefault,
+    /// Whichever: the settings are for what concerns all of them.
+    Any,
 }
 
 impl Settings {
@@ -243,9 +276,30 @@ impl Settings {
     /// Everything that is wrong in the flags, in the variables that count, and in the two files, which are checked
     /// whole: also values that a stronger source replaces, and gateways that are not chosen.
     pub fn load(flags: &Flags, sources: &Sources<'_>) -> Result<Self, SettingsError> {
+        Self::load_with(flags, sources, Unnamed::TheDefault)
+    }
+
+    /// The same for what concerns all gateways unless a flag names one: of several, none has to be chosen.
+    ///
+    /// # Errors
+    /// As for one gateway.
+    pub fn load_for_all(flags: &Flags, sources: &Sources<'_>) -> Result<Self, SettingsError> {
+        Self::load_with(flags, sources, Unnamed::Any)
+    }
+
+    /// The file that halts the agents of this gateway alone: beside that of all, with the gateway's name in its own.
+    #[must_use]
+    pub fn halt_file_of(&self, gateway: &GatewayName) -> PathBuf {
+        let name = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let (stem, extension) = (name(self.halt_file.file_stem()), name(self.halt_file.extension()));
+        let dot = if extension.is_empty() { "" } else { "." };
+        self.halt_file.with_file_name(format!("{stem}-{gateway}{dot}{extension}"))
+    }
+
+    fn load_with(flags: &Flags, sources: &Sources<'_>, unnamed: Unnamed) -> Result<Self, SettingsError> {
         let mut problems = Vec::new();
         let read = ReadLayers::collect(flags, sources, &mut problems);
-        let gateway = read.choose_gateway(&mut problems);
+        let gateway = read.choose_gateway(unnamed, &mut problems);
         let settings = read.resolve(gateway, sources, &mut problems);
         match settings {
             Ok(settings) if problems.is_empty() => Ok(settings),
@@ -377,7 +431,7 @@ impl ReadLayers {
     }
 
     /// The gateway that is meant.
-    fn choose_gateway(&self, problems: &mut Vec<Problem>) -> Result<GatewayName, Reported> {
+    fn choose_gateway(&self, unnamed: Unnamed, problems: &mut Vec<Problem>) -> Result<GatewayName, Reported> {
         let (configured, path) = self.configured()?;
         if let Some(name) = self.named_gateway(&configured, problems)? {
             return Ok(name);
@@ -385,6 +439,7 @@ impl ReadLayers {
         let default = configured.iter().find(|name| name.as_str() == GatewayName::DEFAULT);
         match (default, configured.as_slice()) {
             (Some(name), _) | (None, [name]) => Ok(name.clone()),
+            (None, [name, ..]) if unnamed == Unnamed::Any => Ok(name.clone()),
             (None, names) => {
                 let fault = Fault::GatewayNotChosen { names: list(names) };
                 problems.push(Problem::new(Place::File(path.to_owned()), fault));
@@ -457,6 +512,8 @@ impl Reader<'_> {
         let api_version_max = self.one(&names::API_VERSION_MAX, values::api_version);
         let trusted_owners = self.trusted_owners(sources);
         let state_dir = self.state_dir(sources);
+        let halt_file = self.one(&names::HALT_FILE, values::absolute_path);
+        let supervision = self.supervision();
         let alerts = self.alerts(sources);
         let recovery = self.recovery(container.as_ref().ok(), host.as_ref().ok().map(|host| &host.value));
         let gateway = gateway?;
@@ -493,9 +550,19 @@ impl Reader<'_> {
             api_version_max: api_version_max?,
             trusted_owners: trusted_owners?,
             state_dir: state_dir?,
+            halt_file: halt_file?,
+            supervision: supervision?,
             gateway,
             alerts: alerts?,
         })
+    }
+
+    fn supervision(&mut self) -> Result<SuperviseSettings, Reported> {
+        let stop_on = self.many_if_set(&names::SUPERVISE_STOP, values::stop_on);
+        let grace = self.one(&names::SUPERVISE_GRACE, values::grace);
+        let tolerance = self.one(&names::SUPERVISE_TOLERANCE, values::tolerance);
+        let stop_on = stop_on?.unwrap_or_else(|| STOPPED_ON.to_vec());
+        Ok(SuperviseSettings { terms: Terms { stop_on, tolerance: tolerance? }, grace: grace? })
     }
 
     /// The value, or the default.

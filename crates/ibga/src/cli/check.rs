@@ -157,7 +157,7 @@ pub(super) fn tell(checked: &Checked<'_>, zone: &TimeZone, output: Output) {
 }
 
 /// `ready: default at 127.0.0.1:4000, DU***67 (paper), API version 178, 61 ms`.
-fn one_line(report: &Report) -> String {
+pub(super) fn one_line(report: &Report) -> String {
     let mut line = State::of(report).to_string();
     let Some(more) = &report.more else { return line };
     let _ = write!(line, ": {} at {}", more.gateway, more.endpoint);

@@ -250,6 +250,7 @@ impl Desk {
         }
         let folder: &Path = &self.folder;
         command.env("HOME", folder).env("IBGA_STATUS_FILE", folder.join("ibga-status.json"));
+        command.env("IBGA_HALT_FILE", folder.join("ibga-halt.json"));
         command.env("IBKR_HOST", "127.0.0.1").env("IBKR_PORT", port);
         command.env("IBGA_CONTAINER", "none").env("IBGA_TIMEOUT", "3s");
         Ok(command)

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 use ibga_core::calendar::Exchange;
+use ibga_core::supervision::StopOn;
 use ibga_sim::{Proxy, Scenario};
 
 use crate::alert::channel::ChannelName;
@@ -62,6 +63,10 @@ pub(super) fn broker_probes() -> Text {
             PossibleValue::new("off").help("ask the broker nothing"),
         ]
     })
+}
+
+pub(super) fn stops() -> Text {
+    text(|| StopOn::ALL.iter().map(|one| PossibleValue::new(one.code())).collect())
 }
 
 pub(super) fn channels() -> Text {

@@ -1,7 +1,7 @@
 //! `ibga preflight`: go or no-go for an agent, from the status file and the market. Opens no socket and starts no runtime.
 
 use clap::Args;
-use ibga_core::calendar::{Agreement, Auction, Comparison, MarketMoment, Member};
+use ibga_core::calendar::{Agreement, Auction, Calendars, Comparison, MarketMoment, Member};
 use ibga_core::clock;
 use ibga_core::forecast::Forecast;
 use ibga_core::gate::{self, Check, Chosen, Decision, MarketRule, Outcome, Question, Rule};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{CommonArgs, Exit, ExpectArgs, JudgeArgs, settings, usage_fault};
 use crate::check::{endpoint, expectations, trust};
 use crate::forecast;
+use crate::halt;
 use crate::market::{calendars, market};
 use crate::output::{Output, printable};
 use crate::settings::{Origin, ProbeContract, Settings};
@@ -111,9 +112,20 @@ pub(super) fn judge(
     at: &HereAndNow,
     made_now: Option<Result<Report, StatusFileError>>,
 ) -> Result<Judged, Exit> {
-    let now = at.now;
     let calendars = calendars(settings).map_err(|fault| usage_fault(&fault))?;
-    let moment = market(settings, &calendars).at(now);
+    Ok(judge_by(settings, &calendars, hours, at, made_now))
+}
+
+/// The same by calendars that were read already.
+pub(super) fn judge_by(
+    settings: &Settings,
+    calendars: &Calendars,
+    hours: MarketHours,
+    at: &HereAndNow,
+    made_now: Option<Result<Report, StatusFileError>>,
+) -> Judged {
+    let now = at.now;
+    let moment = market(settings, calendars).at(now);
     let chosen = if settings.market.origin() == Origin::Default { Chosen::ByDefault } else { Chosen::BySetting };
     let read = made_now.unwrap_or_else(|| status_file::read(&settings.status_file, &trust(settings), &at.zone));
     let endpoint = endpoint(settings);
@@ -125,26 +137,41 @@ pub(super) fn judge(
         report: read.as_ref(),
         now,
         zone: &at.zone,
-        halts: &[],
+        halts: &halt::seen(settings),
         max_age: settings.max_status_age,
         expected: &expectations(settings),
         market: match hours {
-            MarketHours::Kept => MarketRule::At { moment: &moment, chosen, calendars: &calendars },
+            MarketHours::Kept => MarketRule::At { moment: &moment, chosen, calendars },
             MarketHours::PassedOver => MarketRule::Forced,
         },
         hours_of: hours_of.as_ref(),
     });
-    Ok(Judged {
+    Judged {
         decision,
         report: read.ok(),
         gateway: settings.gateway.as_str().into(),
         path: settings.status_file.display().to_string(),
         moment,
         at: at.clone(),
-    })
+    }
 }
 
 impl Judged {
+    /// The same with nothing in it but the halts, if there are any: what nobody can pass over.
+    pub(super) fn halted(&self) -> Option<Self> {
+        let is_halt = |check: &&Check| check.rule == Rule::NotHalted && check.outcome == Outcome::Failed;
+        let checks: Vec<Check> = self.decision.checks.iter().filter(is_halt).cloned().collect();
+        let decision = Decision { checks, broker_hours: None };
+        (!decision.checks.is_empty()).then(|| Self {
+            decision,
+            report: None,
+            gateway: self.gateway.clone(),
+            path: self.path.clone(),
+            at: self.at.clone(),
+            moment: self.moment.clone(),
+        })
+    }
+
     /// What the market does, in words.
     pub(super) fn market(&self) -> String {
         let text = std::iter::once(gate::market_text(&self.moment)).chain(gate::market_warnings(&self.moment));

@@ -55,6 +55,7 @@ pub(super) fn from_flags(flags: &Flags) -> Layer {
     let switch = flags.allow_read_only.map(|allowed| allowed.to_string());
     let joined = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(","));
     let (accounts, exchanges) = (joined(&flags.expect_accounts), joined(&flags.exchanges));
+    let stop_on = joined(&flags.stop_on);
     [
         one(&names::CONFIG, &flags.config),
         one(&names::GATEWAY, &flags.gateway),
@@ -73,6 +74,9 @@ pub(super) fn from_flags(flags: &Flags) -> Layer {
         one(&names::BROKER_PROBE, &flags.broker_probe),
         one(&names::EXCHANGE, &exchanges),
         one(&names::EXCHANGE_RULE, &flags.exchange_rule),
+        one(&names::SUPERVISE_STOP, &stop_on),
+        one(&names::SUPERVISE_GRACE, &flags.grace),
+        one(&names::SUPERVISE_TOLERANCE, &flags.tolerance),
     ]
     .into_iter()
     .flatten()

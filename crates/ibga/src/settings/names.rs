@@ -420,6 +420,44 @@ pub(super) const RECOVER_PAUSE: Setting = Setting {
     check: |text| values::recover_pause(text).map(drop),
     ..ROW
 };
+pub(super) const HALT_FILE: Setting = Setting {
+    name: "halt_file",
+    environment: "IBGA_HALT_FILE",
+    default: "/var/tmp/ibga-halt.json",
+    help: "file that halts the agents of all gateways while it is there; `-NAME` before its ending halts those of one (docs/supervision.md)",
+    scope: Scope::Global,
+    check: |text| values::absolute_path(text).map(drop),
+    ..ROW
+};
+pub(super) const SUPERVISE_STOP: Setting = Setting {
+    name: "supervise_stop",
+    environment: "IBGA_SUPERVISE_STOP",
+    flag: Some("--stop-on"),
+    help: "what stops a supervised agent, beside a halt: `not_ready`, `session_end`; without it both",
+    kind: Kind::Texts,
+    check: |text| values::stop_on(text).map(drop),
+    ..ROW
+};
+pub(super) const SUPERVISE_GRACE: Setting = Setting {
+    name: "supervise_grace",
+    environment: "IBGA_SUPERVISE_GRACE",
+    flag: Some("--grace"),
+    default: "10s",
+    help: "how long a supervised agent has to end by itself before it is killed, 0s to 10m",
+    kind: Kind::Duration,
+    check: |text| values::grace(text).map(drop),
+    ..ROW
+};
+pub(super) const SUPERVISE_TOLERANCE: Setting = Setting {
+    name: "supervise_tolerance",
+    environment: "IBGA_SUPERVISE_TOLERANCE",
+    flag: Some("--tolerance"),
+    default: "0s",
+    help: "how long readiness may be away before a supervised agent is stopped, 0s to 1h",
+    kind: Kind::Duration,
+    check: |text| values::tolerance(text).map(drop),
+    ..ROW
+};
 /// Every setting there is.
 pub const SETTINGS: &[Setting] = &[
     CONFIG,
@@ -451,6 +489,10 @@ pub const SETTINGS: &[Setting] = &[
     RESET_WINDOWS,
     TRUSTED_OWNERS,
     STATE_DIR,
+    HALT_FILE,
+    SUPERVISE_STOP,
+    SUPERVISE_GRACE,
+    SUPERVISE_TOLERANCE,
     RECOVER,
     RECOVER_WITH,
     RECOVER_BUDGET,

@@ -62,6 +62,10 @@ impl World {
         self.with_sources(|sources| Settings::load(&self.flags, sources))
     }
 
+    fn load_for_all(&self) -> Result<Settings, SettingsError> {
+        self.with_sources(|sources| Settings::load_for_all(&self.flags, sources))
+    }
+
     /// The names of the gateways that a watch is for, or what is wrong.
     fn watched(&self) -> Result<Vec<String>, String> {
         let all = self.with_sources(|sources| Settings::load_all(&self.flags, sources));
@@ -292,6 +296,30 @@ const ROWS: &[Row] = &[
         flag: None,
         show: |settings| settings.state_dir.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
     },
+    Row {
+        name: "halt_file",
+        texts: ["/1", "", "/3", "/4", ""],
+        flag: None,
+        show: |settings| settings.halt_file.display().to_string(),
+    },
+    Row {
+        name: "supervise_stop",
+        texts: ["not_ready", "session_end", "halt", "not_ready,halt", "session_end,not_ready"],
+        flag: Some(|flags, text| flags.stop_on = text.split(',').map(str::to_owned).collect()),
+        show: |settings| settings.supervision.terms.stop_on.iter().map(|one| one.code()).collect::<Vec<_>>().join(","),
+    },
+    Row {
+        name: "supervise_grace",
+        texts: ["1s", "2s", "3s", "4s", "5s"],
+        flag: Some(|flags, text| flags.grace = Some(text)),
+        show: |settings| debug(&settings.supervision.grace),
+    },
+    Row {
+        name: "supervise_tolerance",
+        texts: ["1s", "2s", "3s", "4s", "5s"],
+        flag: Some(|flags, text| flags.tolerance = Some(text)),
+        show: |settings| debug(&settings.supervision.terms.tolerance),
+    },
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
@@ -336,6 +364,38 @@ fn an_emptied_list_of_times_is_not_an_unset_one() {
 }
 
 #[test]
+fn what_stops_an_agent_where_nobody_says_and_where_nothing_shall() {
+    let stops = |world: World| world.settings().supervision.terms.stop_on;
+    assert_eq!(stops(World::new()), [StopOn::NotReady, StopOn::SessionEnd]);
+    assert_eq!(stops(World::new().with_file("ibga.toml", "supervise_stop = []\n")), []);
+}
+
+#[test]
+fn each_gateway_has_a_halt_file_beside_that_of_all() {
+    for (all, name, one) in [
+        ("/var/tmp/ibga-halt.json", "paper", "/var/tmp/ibga-halt-paper.json"),
+        ("/var/tmp/ibga-halt.json", "default", "/var/tmp/ibga-halt-default.json"),
+        ("/run/halt", "live", "/run/halt-live"),
+        ("/run/a.b.json", "live", "/run/a.b-live.json"),
+    ] {
+        let settings = World::new().with_variable("IBGA_HALT_FILE", all).settings();
+        let gateway = GatewayName::read(name).unwrap();
+        assert_eq!(settings.halt_file_of(&gateway), Path::new(one));
+    }
+}
+
+#[test]
+fn what_concerns_all_gateways_needs_none_chosen() {
+    let several = "halt_file = \"/halt\"\n[gateway.paper]\nport = 1\n[gateway.live]\nport = 2\n";
+    let world = World::new().with_file("ibga.toml", several);
+    assert!(world.load().is_err());
+    assert_eq!(world.load_for_all().map(|settings| settings.halt_file), Ok("/halt".into()));
+    let misspelt = world.with_flags(|flags| flags.gateway = Some("pape".into()));
+    let fault = misspelt.load_for_all().expect_err("no such gateway").to_string();
+    assert!(fault.contains("did you mean `paper`?"), "{fault}");
+}
+
+#[test]
 fn each_source_is_stronger_than_the_one_before() {
     for row in rows() {
         let setting = setting(row.name);
@@ -365,6 +425,8 @@ fn the_defaults_are_those_of_the_table() {
         let expected = match (row.name, setting(row.name).default) {
             ("state_dir", _) => "/home/ann/.local/state/ibga",
             ("max_status_age", "10m") => "600s",
+            ("supervise_stop", _) => "not_ready,session_end",
+            ("supervise_tolerance", "0s") => "0ns",
             (_, default) => default,
         };
         assert_eq!((row.show)(&settings), expected, "{}", row.name);

@@ -226,6 +226,7 @@ mod tests {
             (Kind::Texts, name) if name.ends_with("_times") => "[\"09:30\"]".into(),
             (Kind::Texts, "reset_windows") => "[\"20:15-21:15 Asia/Hong_Kong Asia\"]".into(),
             (Kind::Texts, "recover") => "[\"container_stopped\"]".into(),
+            (Kind::Texts, "supervise_stop") => "[\"not_ready\"]".into(),
             (Kind::Texts, _) => "[\"hfarm\"]".into(),
             (_, "alert_email" | "smtp_from") => "\"me@example.org\"".into(),
             (_, "escalate_to") => "[\"ntfy\", \"email\"]".into(),

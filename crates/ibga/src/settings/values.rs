@@ -16,6 +16,7 @@ use ibga_core::account::AccountId;
 use ibga_core::calendar::{Combination, Exchange};
 use ibga_core::nearest::nearest;
 use ibga_core::reset_windows::DailyReset;
+use ibga_core::supervision::StopOn;
 use ibga_core::verdict::ExpectedMode;
 use ibga_core::window;
 use jiff::SignedDuration;
@@ -280,6 +281,26 @@ pub(super) fn max_status_age(text: &str) -> Result<Duration, Fault> {
 
 pub(super) fn max_clock_skew(text: &str) -> Result<Duration, Fault> {
     duration(text, "1s", "1h")
+}
+
+pub(super) fn grace(text: &str) -> Result<Duration, Fault> {
+    duration(text, "0s", "10m")
+}
+
+pub(super) fn tolerance(text: &str) -> Result<Duration, Fault> {
+    duration(text, "0s", "1h")
+}
+
+pub(super) fn stop_on(text: &str) -> Result<StopOn, Fault> {
+    text.parse().map_err(|_| not_a_choice(text, &["not_ready", "session_end", "halt"]))
+}
+
+/// How long `ibga wait` waits.
+///
+/// # Errors
+/// It is no duration, or none from 1s to 24h.
+pub fn check_wait(text: &str) -> Result<Duration, Fault> {
+    read(text, |text| duration(text, "1s", "24h"))
 }
 
 /// A duration within limits, which are written as durations themselves so that the message can repeat them.

@@ -37,6 +37,10 @@ impl Desk {
         self.path("status.json")
     }
 
+    pub fn halt_file(&self) -> PathBuf {
+        self.path("halt.json")
+    }
+
     /// The binary with nothing of the surrounding environment but the way to programs.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.prepared(Command::new(BINARY), arguments)
@@ -58,7 +62,10 @@ impl Desk {
             .env("HOME", &self.folder)
             .env("TZ", "Asia/Hong_Kong")
             .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-            .env("IBGA_STATUS_FILE", self.status_file());
+            .env("IBGA_STATUS_FILE", self.status_file())
+            .env("IBGA_STATE_DIR", self.path("state"))
+            // What is halted on this machine is no matter of the tests.
+            .env("IBGA_HALT_FILE", self.halt_file());
         command
     }
 

@@ -82,6 +82,20 @@ fn gate(scenes: &mut Vec<Scene>) {
     };
     judged("a link", &link, &["preflight"]);
 
+    let (desk, halt) = (
+        Desk::new(),
+        r#"{"schema_version": 1, "gateway": null, "by": "alice", "uid": UID, "host": "trader", "at": "2026-11-23T06:03:00Z", "reason": "odd fills in 700"}"#,
+    );
+    ready(&desk, 0);
+    desk.write("halt.json", &halt.replace("UID", &rustix::process::geteuid().as_raw().to_string()));
+    let ran = desk.run(&["run", "--force", "--", "./agent.py"]);
+    scenes.push(("halted".into(), told(&desk, &ran, &[])));
+    desk.write("halt.json", "");
+    let path = desk.halt_file();
+    let ran = desk.run(&["preflight", "--force"]);
+    let shown = [(path.to_str().expect("UTF-8"), "/var/tmp/ibga-halt.json")];
+    scenes.push(("halted by an empty file".into(), told(&desk, &ran, &shown)));
+
     // Files that take another user.
     for fault in [ReadError::ForeignOwner(1001), ReadError::PermissionDenied] {
         let fault = StatusFileError::from(fault);
