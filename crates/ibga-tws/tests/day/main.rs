@@ -150,6 +150,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
             previous: None,
             hours_of: None,
             remedy: None,
+            forecast: None,
             writer,
         },
     );
