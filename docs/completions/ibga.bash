@@ -2009,7 +2009,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__watch)
-            opts="-q -v -h --heartbeat --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --expect-account --expect-mode --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --heartbeat --dry-run --host --port --client-id --container --timeout --settle --allow-read-only --broker-probe --expect-account --expect-mode --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

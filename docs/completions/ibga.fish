@@ -249,6 +249,7 @@ any\t''"
 complete -c ibga -n "__fish_ibga_using_subcommand watch" -l config -d 'Configuration file [default: ./ibga.toml, else in ~/.config/ibga or /etc/ibga]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand watch" -l gateway -d 'Which gateway of the configuration [default: default, or the only one]' -r
 complete -c ibga -n "__fish_ibga_using_subcommand watch" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
+complete -c ibga -n "__fish_ibga_using_subcommand watch" -l dry-run -d 'Do nothing to recover a gateway; only tell what would have been done'
 complete -c ibga -n "__fish_ibga_using_subcommand watch" -l allow-read-only -d 'Let a read-only API, which refuses orders, pass with a warning'
 complete -c ibga -n "__fish_ibga_using_subcommand watch" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand watch" -s v -l verbose -d 'Say more: which settings count, how long each stage took'

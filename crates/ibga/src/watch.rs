@@ -302,7 +302,7 @@ impl Watch {
         match self.gateways.values().find(hangs) {
             None => self.notifier.alive(),
             Some(watched) => {
-                self.surroundings.log.warning(&watched.settings, "its task hangs; systemd is not told that it lives")
+                self.surroundings.log.warning(&watched.settings, "its task hangs; systemd is not told that it lives");
             }
         }
     }

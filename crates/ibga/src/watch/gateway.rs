@@ -195,7 +195,7 @@ impl Task {
                     Vec::new()
                 }
                 delivered = ended(&mut self.delivering) => {
-                    self.delivered(delivered.unwrap_or_default());
+                    self.delivered(&delivered.unwrap_or_default());
                     Vec::new()
                 }
                 () = after(until) => self.machine.tick(self.now()),
@@ -340,7 +340,7 @@ impl Task {
         }
     }
 
-    fn delivered(&mut self, delivered: Delivered) {
+    fn delivered(&mut self, delivered: &Delivered) {
         for text in &delivered.sent {
             self.at.log.detail(&self.settings, text);
         }

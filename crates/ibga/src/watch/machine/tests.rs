@@ -157,6 +157,7 @@ impl Bench {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the engine answers")]
 fn found(state: ContainerState) -> Result<Answer, EngineError> {
     Ok(Answer::Found(Container { name: "ibga".into(), id: "0123456789ab".into(), state, engine_word: String::new() }))
 }
