@@ -11,6 +11,7 @@ mod halt;
 mod hints;
 mod probe;
 mod script;
+mod session;
 mod settings;
 mod status;
 mod transcript;
@@ -21,6 +22,7 @@ pub use halt::{halt, is_told};
 pub use hints::hints;
 pub use probe::{Run, probe, run, run_unrecorded};
 pub use script::{Op, Script};
+pub use session::session;
 pub use settings::settings;
 pub use status::{is_go, status};
 
@@ -37,6 +39,7 @@ pub const PROPERTIES: &[(&str, Property)] = &[
     ("probe", probe),
     ("reply", reply),
     ("request", request),
+    ("session", session),
     ("settings", settings),
     ("status", status),
 ];

@@ -66,6 +66,8 @@ fn summary(seen: &ApiSeen) -> String {
         End::Deadline => Some("deadline".to_owned()),
         End::ClientIdsInUse => Some("ids in use".into()),
         End::Closed => Some("closed".into()),
+        // One look ends before that could happen.
+        End::Lost => Some("lost".into()),
         End::Reset => return "reset".into(),
         End::Foreign(foreign) => Some(format!("{foreign:?}")),
         End::Broken(_) => Some("broken".into()),
