@@ -10,6 +10,7 @@ use std::time::Duration;
 use ibga_core::account::AccountId;
 use ibga_core::cause::Cause;
 use ibga_core::clock::{self, Stopwatch};
+use ibga_core::forecast::Forecast;
 use ibga_core::observation::{ApiSeen, ContainerSeen, ContainerState, Observation, Stage};
 use ibga_core::remedy;
 use ibga_core::report::{self, Report, Writer};
@@ -190,7 +191,9 @@ pub(crate) fn is_about(report: &Report, settings: &Settings) -> bool {
 }
 
 fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zone: &TimeZone) -> Report {
-    judge_at(settings, seen, previous, &Moment { now: clock::now(), zone, resets: &|| settings.resets() })
+    let now = clock::now();
+    let (resets, forecast) = (|| settings.resets(), || forecast(settings, previous, now));
+    judge_at(settings, seen, previous, &Moment { now, zone, resets: &resets, forecast: &forecast })
 }
 
 /// When and where an observation is judged.
@@ -201,6 +204,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) zone: &'a TimeZone,
     /// When IBKR resets servers; asked for only where something is wrong, which these explain.
     pub(crate) resets: &'a dyn Fn() -> Vec<DailyReset>,
+    /// What is ahead, as far as it is known.
+    pub(crate) forecast: &'a dyn Fn() -> Option<Forecast>,
 }
 
 /// Judges an observation and makes the report.
@@ -227,7 +232,7 @@ pub(crate) fn judge_at(
             previous,
             remedy,
             hours_of: settings.probe_contract.as_ref().map(ProbeContract::hours_question),
-            forecast: forecast(settings, previous, moment.now),
+            forecast: (moment.forecast)(),
             writer: writer(),
         },
     )

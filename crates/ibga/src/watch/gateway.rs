@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ibga_core::clock::{self, Stopwatch};
+use ibga_core::forecast::Forecast;
 use ibga_core::recovery::{Past, Practice};
 use ibga_core::report::Report;
 use ibga_core::status_file;
@@ -26,6 +27,7 @@ use super::teller::{self, Delivered, Kept, Teller};
 use crate::check::{self, trust, watched};
 use crate::container::{Engine, LogSeen};
 use crate::docker::Container;
+use crate::forecast::forecast;
 use crate::lock::{GatewayLock, LockError, Watching};
 use crate::output::printable;
 use crate::settings::Settings;
@@ -79,7 +81,7 @@ pub(super) async fn watch(
     stop: Rc<Notify>,
 ) {
     let Some(_lock) = until(&stop, hold(&settings, &at, &standing)).await else { return };
-    let previous = status_file::read(&settings.status_file, &trust(&settings), &at.zone).ok();
+    let Some(previous) = until(&stop, report_of_before(&settings, &at)).await else { return };
     let machine = Machine::new(Arc::clone(&settings), at.zone.clone(), previous, at.practice);
     let mut task = Task {
         line: Line::new(settings.host.as_str(), settings.port),
@@ -91,6 +93,7 @@ pub(super) async fn watch(
         unwritten: None,
         reading: None,
         telling: None,
+        forecasting: None,
         recalling: None,
         recovering: None,
         cannot_recover: None,
@@ -141,6 +144,13 @@ async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<St
     }
 }
 
+/// The report of whoever looked before, if it can be believed.
+async fn report_of_before(settings: &Arc<Settings>, at: &Surroundings) -> Option<Report> {
+    let (settings, zone) = (Arc::clone(settings), at.zone.clone());
+    let read = tokio::task::spawn_blocking(move || status_file::read(&settings.status_file, &trust(&settings), &zone));
+    read.await.ok()?.ok()
+}
+
 /// Where others find the status file, wherever they are.
 fn absolute(settings: &Settings) -> PathBuf {
     std::path::absolute(&settings.status_file).unwrap_or_else(|_| settings.status_file.clone())
@@ -158,6 +168,7 @@ struct Task {
     unwritten: Option<Box<Report>>,
     reading: Option<JoinHandle<LogSeen>>,
     telling: Option<oneshot::Receiver<Kept>>,
+    forecasting: Option<JoinHandle<Option<Forecast>>>,
     recalling: Option<JoinHandle<Result<Past, String>>>,
     recovering: Option<JoinHandle<Outcome>>,
     /// Why nothing is done to recover the gateway.
@@ -182,6 +193,7 @@ impl Task {
                     Vec::new()
                 }
                 log = ended(&mut self.reading) => self.machine.log(log.unwrap_or(LogSeen::Unreadable), self.now()),
+                ahead = ended(&mut self.forecasting) => self.machine.forecast(ahead.unwrap_or_default(), self.now()),
                 past = ended(&mut self.recalling) => {
                     let past = past.unwrap_or_else(|fault| Err(fault.to_string()));
                     self.recalled(past)
@@ -235,6 +247,10 @@ impl Task {
                     let keep = move || teller::keep(&settings, &zone, &report, previous.as_deref());
                     self.telling = self.at.teller.run(keep);
                 }
+            }
+            Effect::Forecast => {
+                let settings = Arc::clone(&self.settings);
+                self.forecasting = Some(tokio::task::spawn_blocking(move || forecast(&settings, None, clock::now())));
             }
             Effect::Recall => {
                 let recall = recovery::recall(Arc::clone(&self.settings), self.at.practice, self.at.teller.clone());

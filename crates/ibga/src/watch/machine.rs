@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ibga_core::cause::Status;
+use ibga_core::forecast::Forecast;
 use ibga_core::observation::{ApiSeen, ClockReading, ContainerSeen, ContainerState, Observation};
 use ibga_core::recovery::{self, Decision, Past, Plan, Practice, Seen, Why, decide};
 use ibga_core::report::Report;
@@ -64,6 +65,8 @@ pub(super) enum Effect {
     },
     /// The log of this container may say more.
     ReadLog(Container),
+    /// What is ahead has to be worked out anew.
+    Forecast,
     /// The store has to say what was done about this gateway before.
     Recall,
     /// The gateway has to be acted upon.
@@ -89,6 +92,7 @@ pub(super) struct Machine {
     log: Option<LogSeen>,
     log_read_at: Option<Duration>,
     recovery: Option<Recovery>,
+    ahead: Ahead,
     /// The newest report.
     published: Option<Report>,
     /// The one that the newest change was from.
@@ -124,6 +128,7 @@ impl Machine {
             log: None,
             log_read_at: None,
             recovery: settings.recovery.clone().map(|plan| Recovery::new(plan, practice)),
+            ahead: Ahead::default(),
             published: previous,
             before: None,
             changed_at: Duration::ZERO,
@@ -216,6 +221,13 @@ impl Machine {
         self.recover(now)
     }
 
+    /// What is ahead was worked out, or cannot be.
+    pub(super) fn forecast(&mut self, forecast: Option<Forecast>, now: Now) -> Vec<Effect> {
+        let is_news = self.ahead.forecast.is_none() && forecast.is_some();
+        self.ahead = Ahead { forecast, is_asked: false };
+        if is_news && self.has_looked { self.judge(now) } else { Vec::new() }
+    }
+
     /// An order was carried out, or could not be.
     pub(super) fn recovered(&mut self, outcome: &Outcome, now: Now) {
         if let Some(recovery) = &mut self.recovery {
@@ -286,7 +298,8 @@ impl Machine {
         let hint = self.log.clone().filter(|_| is_running(&self.container)).and_then(LogSeen::hint);
         let seen = Observation { started_at, container: self.container.clone(), api, hint, fault: None };
         let resets = || self.resets.clone();
-        let moment = Moment { now: now.wall, zone: &self.zone, resets: &resets };
+        let forecast = || self.ahead.forecast.clone().filter(|forecast| forecast.is_ahead(now.wall));
+        let moment = Moment { now: now.wall, zone: &self.zone, resets: &resets, forecast: &forecast };
         let report = judge_at(&self.settings, &seen, self.published.as_ref(), &moment);
         let changed = transition(self.published.as_ref(), &report);
         let mut effects = vec![Effect::Write(Box::new(report.clone()))];
@@ -301,6 +314,10 @@ impl Machine {
             effects.extend(self.published.as_ref().map(|report| Effect::Announce(first(report))));
             self.before = previous.map(Box::new);
             effects.extend(self.tell(now));
+        }
+        if self.ahead.is_due(now.wall) {
+            self.ahead.is_asked = true;
+            effects.push(Effect::Forecast);
         }
         effects.extend(self.recover(now));
         effects
@@ -324,6 +341,20 @@ fn first(report: &Report) -> Transition {
 
 fn is_running(container: &ContainerSeen) -> bool {
     matches!(container, ContainerSeen::Found { state: ContainerState::Running, .. })
+}
+
+/// What is known of what is ahead.
+#[derive(Default)]
+struct Ahead {
+    forecast: Option<Forecast>,
+    /// Somebody works it out anew.
+    is_asked: bool,
+}
+
+impl Ahead {
+    fn is_due(&self, now: Timestamp) -> bool {
+        !self.is_asked && !self.forecast.as_ref().is_some_and(|forecast| forecast.holds(now))
+    }
 }
 
 /// What is done about the gateway, where the operator wants that.

@@ -139,6 +139,8 @@ impl Bench {
                 Effect::Announce(change) => format!("{at} now {}", change.to),
                 Effect::Tell { report, .. } => format!("{at} tell {}", report.cause().map_or("?", Cause::code)),
                 Effect::ReadLog(container) => format!("{at} log of {}", container.name),
+                // The tests tell of it where they mean it.
+                Effect::Forecast => continue,
                 Effect::Recall => format!("{at} recall"),
                 Effect::Recover(order) => format!("{at} {}", order.plan.recipe),
                 Effect::GiveUp(order) => format!("{at} give up {}", order.cause),
