@@ -40,6 +40,7 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::alert::pulse::{self, Beat};
+use crate::check::endpoint;
 use crate::container::asked_for;
 use crate::output::Output;
 use crate::settings::{Settings, SettingsError};
@@ -163,7 +164,10 @@ impl Watch {
         tokio::task::spawn_local(Rc::clone(&containers).follow());
         let notifier = Notifier::from_environment();
         let mut watch = Self { gateways: BTreeMap::new(), containers, surroundings, notifier, is_ready: false };
-        let text = format!("watching {}", counted(settings.len()));
+        let text = match settings.as_slice() {
+            [one] => format!("watching {} at {}", one.gateway, endpoint(one)),
+            many => format!("watching {}", counted(many.len())),
+        };
         watch.surroundings.log.general(&text);
         watch.take_on(settings);
         Ok(watch)

@@ -217,7 +217,7 @@ pub(in crate::settings) const ALERT_COMMAND: Setting = Setting {
 pub(in crate::settings) const ALERT_AFTER: Setting = Setting {
     name: "alert_after",
     environment: "IBGA_ALERT_AFTER",
-    help: "how long a problem lasts before it is told while no trading is near, 0s to 24h; without it at once",
+    help: "how long a problem lasts before it is told while no trading is near, 0s to 24h; without it a check tells at once, a watch after 3m",
     kind: Kind::Duration,
     check: |text| alert_values::alert_after(text).map(drop),
     ..ROW
