@@ -83,7 +83,7 @@ pub fn run(
     allow_files(settings.len());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let result =
-        LocalSet::new().block_on(&runtime, async { Watch::start(settings, practice, output)?.serve(load).await });
+        LocalSet::new().block_on(&runtime, async { Watch::start(settings, practice, output).await?.serve(load).await });
     // What still hangs, hangs without us.
     runtime.shutdown_background();
     result
@@ -148,7 +148,7 @@ impl Signals {
 }
 
 impl Watch {
-    fn start(settings: Vec<Settings>, practice: Practice, output: Output) -> io::Result<Self> {
+    async fn start(settings: Vec<Settings>, practice: Practice, output: Output) -> io::Result<Self> {
         let zone = TimeZone::system();
         let teller = Teller::start()?;
         let surroundings = Surroundings {
@@ -169,7 +169,7 @@ impl Watch {
             many => format!("watching {}", counted(many.len())),
         };
         watch.surroundings.log.general(&text);
-        watch.take_on(settings);
+        watch.take_on(settings).await;
         Ok(watch)
     }
 
@@ -205,8 +205,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Brings what is watched in line with these settings: what is the same goes on undisturbed. Returns the tasks that end.
-    fn take_on(&mut self, settings: Vec<Settings>) -> Vec<JoinHandle<()>> {
+    /// Brings what is watched in line with these settings: what is the same goes on undisturbed.
+    async fn take_on(&mut self, settings: Vec<Settings>) {
         let mut before = std::mem::take(&mut self.gateways);
         let mut fresh = Vec::new();
         for settings in settings {
@@ -219,12 +219,13 @@ impl Watch {
                 }
             }
         }
-        let ended = before.into_values().map(Watched::stop).collect();
+        // A gateway whose settings changed keeps its socket, whose lock the old task has to give back first.
+        let ended: Vec<JoinHandle<()>> = before.into_values().map(Watched::stop).collect();
+        let _ = tokio::time::timeout(END_LIMIT, join_all(ended)).await;
         for (name, settings) in fresh {
             let watched = self.begin(settings);
             self.gateways.insert(name, watched);
         }
-        ended
     }
 
     fn begin(&self, settings: Arc<Settings>) -> Watched {
@@ -249,9 +250,7 @@ impl Watch {
             Ok(settings) => {
                 let text = format!("settings read again: watching {}", counted(settings.len()));
                 allow_files(settings.len());
-                // A gateway whose settings changed takes its own lock again, which its old task gives back.
-                let ended = self.take_on(settings);
-                let _ = tokio::time::timeout(END_LIMIT, join_all(ended)).await;
+                self.take_on(settings).await;
                 self.surroundings.log.general(&text);
             }
             Err(faults) => {

@@ -153,6 +153,13 @@ fn settings_are_read_again_and_wrong_ones_change_nothing() {
     watch.wait_for("settings read again: watching 1 gateway", false);
     eventually("the first is left", || one.count("closed") == 1);
     assert_eq!((one.count("connected"), two.count("connected")), (1, 1));
+    // What changes is closed and opened again, one connection at a time.
+    desk.write("ibga.toml", &format!("{top}{}expect_mode = \"live\"\n", table("two", &two)));
+    watch.signal("HUP");
+    eventually("the new settings count", || watching::cause(&desk.path("two.json")).as_deref() == Some("wrong_mode"));
+    assert_eq!((two.count("connected"), two.count("closed")), (2, 1));
+    let ran = watch.end();
+    assert!(!ran.err.contains("standing by"), "{}", ran.err);
 }
 
 #[test]
