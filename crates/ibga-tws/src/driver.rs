@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ibga_core::clock::Stopwatch;
 use ibga_core::observation::{ApiSeen, ConnectFailure};
-use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -25,6 +25,8 @@ const STAY_READ_BYTES: usize = 4 * 1024;
 
 /// After so long without a byte the system asks whether the peer is still there, and so often.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// So often without an answer, and it is not.
+const KEEPALIVE_PROBES: u32 = 3;
 
 /// The longest single wait; what comes later is asked for again.
 const WAIT_MAX: Duration = Duration::from_hours(1);
@@ -135,11 +137,8 @@ impl Line {
 
     /// Ends the connection, if there is one, in good order.
     pub async fn close(mut self) {
-        if let Some(work) = self.work.take()
-            && let Done::Connected(Ok(stream)) = work.await
-        {
-            self.stream = Some(stream);
-        }
+        // A connection that is being opened is not waited for: it would be closed without a word.
+        self.work = None;
         if let Some(stream) = self.stream.take() {
             close(stream, CLOSE_LIMIT).await;
         }
@@ -185,6 +184,7 @@ impl Line {
                 let _ = set_socket_keepalive(&stream, true);
                 let _ = set_tcp_keepidle(&stream, KEEPALIVE);
                 let _ = set_tcp_keepintvl(&stream, KEEPALIVE);
+                let _ = set_tcp_keepcnt(&stream, KEEPALIVE_PROBES);
                 self.stream = Some(stream);
                 session.handle(&Event::Connected, now);
             }
@@ -210,6 +210,8 @@ impl Line {
             Err(_) => Event::Reset,
         };
         session.handle(&event, watch.elapsed());
+        // A peer that never stops sending must not keep the thread from the other sessions.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! do next and, at the end, an observation. It decides nothing about readiness.
 //!
 //! Etiquette, since a careless probe can wedge a gateway: the complete hello in one write, the same connection kept until its
-//! deadline, a client id of its own, one current-time request per session, everything pending read before a clean close.
+//! deadline, a client id of its own, one current-time request per look, everything pending read before a clean close.
 //! On error 326 the next client id of a small range is tried on a new connection.
 //!
 //! It is also how a session opens that is to stay ([`crate::session`]): then silence has no limit, and what would be the end of the
@@ -129,6 +129,9 @@ pub struct Probe {
     answers: u32,
     /// Counts the changes of what is judged.
     revision: u32,
+    /// How often the gateway said that its link is lost, and that another session of its login is there.
+    losses: u32,
+    competitions: u32,
     /// When the broker is asked again, if it has not answered by then.
     ask_again_at: Option<Duration>,
     asked_at: Duration,
@@ -169,6 +172,8 @@ impl Probe {
             questions_open_from: 0,
             answers: 0,
             revision: 0,
+            losses: 0,
+            competitions: 0,
             ask_again_at: None,
             asked_at: Duration::ZERO,
             questions_sent: false,
@@ -247,6 +252,16 @@ impl Probe {
     /// How often the broker has answered so far.
     pub(crate) fn answers(&self) -> u32 {
         self.answers
+    }
+
+    /// How often the gateway said that its link is lost.
+    pub(crate) fn losses(&self) -> u32 {
+        self.losses
+    }
+
+    /// How often it spoke of another session of its login.
+    pub(crate) fn competitions(&self) -> u32 {
+        self.competitions
     }
 
     /// Asks for the time once more. Never within a second of the last time: the gateway would not answer.
@@ -402,7 +417,9 @@ impl Probe {
         }
         let meaning = notice.meaning();
         match meaning {
+            Meaning::CompetingSession => self.competitions = self.competitions.wrapping_add(1),
             Meaning::LinkDown => {
+                self.losses = self.losses.wrapping_add(1);
                 self.link_lost_at.get_or_insert(now);
             }
             Meaning::LinkRestored => {

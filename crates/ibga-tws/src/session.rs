@@ -34,6 +34,10 @@ const STARTUP_PATIENCE: Duration = Duration::from_mins(2);
 /// So many questions for the time in a row without an answer, and the connection is taken for dead.
 const UNANSWERED_MAX: u32 = 3;
 
+/// A broker that answers so often after the link was lost is there, whatever became of the notice that says so. Only a fresh session
+/// clears the latch then.
+const ANSWERS_WITHOUT_LINK_MAX: u32 = 2;
+
 /// How long a broker that has not answered is left alone before it is asked again.
 const BROKER_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The shortest time between two questions for the broker, however much changes.
@@ -102,8 +106,8 @@ enum Phase {
 struct Opening {
     probe: Probe,
     began: Duration,
-    /// Whether its silence was told.
-    is_told: bool,
+    /// How far it was when its silence was told.
+    told_at: Option<State>,
 }
 
 #[derive(Debug)]
@@ -117,6 +121,10 @@ struct Up {
     broker_at: Duration,
     broker_asked_at: Option<Duration>,
     broker_last_asked: Duration,
+    /// How often the broker has answered since the link was lost, as long as it is.
+    answers_without_link: u32,
+    /// When the question was asked whose answer was counted last.
+    answer_counted_for: Duration,
     /// A link came back, and the broker has yet to prove it; until then nothing is told.
     on_trial: bool,
     competition_since: Option<Duration>,
@@ -148,7 +156,7 @@ impl Session {
                     return Action::Wait(until.min(self.beat_at));
                 }
                 let probe = Probe::staying(self.plan.probe.clone());
-                self.phase = Phase::Opening(Box::new(Opening { probe, began: now, is_told: false }));
+                self.phase = Phase::Opening(Box::new(Opening { probe, began: now, told_at: None }));
             }
             let (probe, began) = match &mut self.phase {
                 Phase::Opening(opening) => (&mut opening.probe, opening.began),
@@ -205,11 +213,20 @@ impl Session {
         matches!(self.phase, Phase::Up(_))
     }
 
-    /// Something happened that makes another attempt worth its while, such as the start of a container.
+    /// Something happened that makes another attempt worth its while, such as the start of a container: a pause ends soon, and a
+    /// hello that was never answered is that of the one before.
     pub fn hurry(&mut self, now: Duration) {
         self.failures = 0;
-        if let Phase::Resting(until) = &mut self.phase {
-            *until = (*until).min(now.saturating_add(PAUSE_FIRST));
+        let unanswered = match &mut self.phase {
+            Phase::Resting(until) => {
+                *until = (*until).min(now.saturating_add(PAUSE_FIRST));
+                None
+            }
+            Phase::Opening(opening) if opening.told_at == Some(State::Hello) => Some(opening.silence(now)),
+            Phase::Opening(_) | Phase::Up(_) => None,
+        };
+        if let Some(seen) = unanswered {
+            self.rest(seen, now);
         }
     }
 
@@ -247,7 +264,7 @@ impl Session {
             }
             Phase::Up(up) => {
                 let news = up.keep_time(now, &self.plan);
-                if up.unanswered >= UNANSWERED_MAX {
+                if up.unanswered >= UNANSWERED_MAX || up.answers_without_link >= ANSWERS_WITHOUT_LINK_MAX {
                     let seen = ApiSeen { elapsed: now.saturating_sub(up.began), ..up.probe.seen().clone() };
                     self.rest(seen, now);
                 }
@@ -330,12 +347,14 @@ impl Opening {
             State::Startup => Some(since.saturating_add(timeout.saturating_mul(2) / 3)),
             _ => None,
         }
-        .filter(|_| !self.is_told)
+        .filter(|_| self.told_at != Some(self.probe.state()))
     }
 
     fn keep_time(&mut self, now: Duration, timeout: Duration) -> Option<News> {
         let is_due = self.silence_at(timeout).is_some_and(|at| now >= at);
-        self.is_told |= is_due;
+        if is_due {
+            self.told_at = Some(self.probe.state());
+        }
         is_due.then_some(News::Changed)
     }
 
@@ -374,6 +393,8 @@ impl Up {
             broker_at: now.saturating_add(plan.broker_interval),
             broker_asked_at: None,
             broker_last_asked: now,
+            answers_without_link: 0,
+            answer_counted_for: now,
             on_trial: false,
         }
     }
@@ -399,10 +420,14 @@ impl Up {
             // What was not told meanwhile.
             news = if std::mem::take(&mut self.on_trial) { Some(News::Changed) } else { news };
         }
-        self.note_competition(now);
-        match (before.link, after.link) {
-            (_, Link::Down) => self.on_trial = false,
-            (Link::Down, Link::Restored) => self.try_link(now),
+        if before.competitions != after.competitions {
+            self.competition_since = Some(now);
+        }
+        let was_lost = before.link == Link::Down || before.losses != after.losses;
+        self.count_answers(before, after);
+        match after.link {
+            Link::Down => self.on_trial = false,
+            Link::Restored if was_lost => self.try_link(now),
             _ if before.revision != after.revision && before.answers == after.answers => self.ask_soon(now),
             _ => {}
         }
@@ -440,9 +465,21 @@ impl Up {
         }
     }
 
-    fn note_competition(&mut self, now: Duration) {
-        if self.probe.seen().connectivity.competing_session {
-            self.competition_since.get_or_insert(now);
+    fn count_answers(&mut self, before: Marks, after: Marks) {
+        let is_lost_still = before.link == Link::Down && after.link == Link::Down && before.losses == after.losses;
+        match (is_lost_still, before.answers == after.answers) {
+            (true, true) => {}
+            // Contracts and their end are one answer.
+            (true, false) if self.broker_last_asked > self.answer_counted_for => {
+                self.answer_counted_for = self.broker_last_asked;
+                self.answers_without_link += 1;
+            }
+            (true, false) => {}
+            (false, _) => {
+                self.answers_without_link = 0;
+                // An answer to what was asked before the loss proves nothing.
+                self.answer_counted_for = self.broker_last_asked;
+            }
         }
     }
 
@@ -503,13 +540,22 @@ struct Marks {
     revision: u32,
     answers: u32,
     link: Link,
+    losses: u32,
+    competitions: u32,
     clock: Option<ClockReading>,
 }
 
 impl Marks {
     fn of(probe: &Probe) -> Self {
         let seen = probe.seen();
-        Self { revision: probe.revision(), answers: probe.answers(), link: seen.connectivity.link, clock: seen.clock }
+        Self {
+            revision: probe.revision(),
+            answers: probe.answers(),
+            link: seen.connectivity.link,
+            losses: probe.losses(),
+            competitions: probe.competitions(),
+            clock: seen.clock,
+        }
     }
 }
 

@@ -480,3 +480,63 @@ fn requests_are_what_the_bench_takes_them_for() {
     let question = first(Request::ReqContractDetails { request_id: 9_001, contract: Contract::eur_usd() });
     assert_eq!((question[0].as_str(), question[2].as_str()), ("9", "9001"));
 }
+
+#[test]
+fn a_restoration_that_was_missed_is_found_out_by_a_fresh_session() {
+    let mut bench = Bench::up();
+    bench.run_to(secs(40));
+    bench.notice(1100, "lost");
+    bench.told();
+    bench.run_to(secs(600));
+    let told: Vec<String> = bench.told().into_iter().filter(|line| !line.contains("time?")).collect();
+    assert!(told.iter().any(|line| line.ends_with("close")), "{told:?}");
+    assert_eq!(bench.cause(), Cause::Ready);
+    let ready = told.iter().position(|line| line.ends_with("ready")).unwrap();
+    assert!(told[..ready].iter().any(|line| line.ends_with("connect")), "not by the old session: {told:?}");
+}
+
+#[test]
+fn a_link_that_was_lost_and_is_back_at_once_has_to_be_proven_too() {
+    let mut bench = Bench::up();
+    bench.gateway.deaf_to_broker = true;
+    let both = ["4|2|-1|1100|lost||", "4|2|-1|1102|restored||"];
+    let bytes: Vec<u8> = both.iter().flat_map(|text| frame::encode(text.replace('|', "\0").as_bytes())).collect();
+    bench.event(&Event::Bytes(&bytes));
+    bench.run_to(secs(2));
+    assert_eq!(bench.told(), ["1.0 broker?"], "nothing is told yet");
+    bench.run_to(secs(9));
+    assert!(bench.told().contains(&"8.5 Changed broker_silent".to_owned()));
+}
+
+#[test]
+fn a_competing_session_is_told_as_long_as_it_is_spoken_of() {
+    let mut bench = Bench::up();
+    for minute in 1..=20 {
+        bench.notice(10197, "No market data during competing live session");
+        bench.run_to(secs(60 * minute));
+        assert_eq!(bench.cause(), Cause::CompetingSession, "minute {minute}");
+    }
+    bench.run_to(secs(60 * 28));
+    assert_eq!(bench.cause(), Cause::Ready);
+}
+
+#[test]
+fn after_the_hello_it_is_the_start_that_is_silent() {
+    let mut bench = Bench::new(Gateway { silent: true, ..Gateway::default() });
+    bench.run_to(secs(60));
+    bench.gateway = Gateway { mute_after_hello: true, ..Gateway::default() };
+    bench.text("178|20261122 03:00:00 EST|");
+    bench.run_to(secs(75));
+    assert!(bench.told().iter().any(|line| line.contains("70.0 Changed startup_silent")));
+}
+
+#[test]
+fn a_hello_to_a_gateway_that_was_replaced_is_said_again() {
+    let mut bench = Bench::new(Gateway { silent: true, ..Gateway::default() });
+    bench.run_to(secs(60));
+    bench.told();
+    bench.gateway = Gateway::default();
+    bench.session.hurry(bench.now);
+    bench.run_to(secs(63));
+    assert!(bench.session.is_up(), "{:?}", bench.log);
+}
