@@ -468,13 +468,12 @@ impl Up {
     fn count_answers(&mut self, before: Marks, after: Marks) {
         let is_lost_still = before.link == Link::Down && after.link == Link::Down && before.losses == after.losses;
         match (is_lost_still, before.answers == after.answers) {
-            (true, true) => {}
             // Contracts and their end are one answer.
             (true, false) if self.broker_last_asked > self.answer_counted_for => {
                 self.answer_counted_for = self.broker_last_asked;
                 self.answers_without_link += 1;
             }
-            (true, false) => {}
+            (true, _) => {}
             (false, _) => {
                 self.answers_without_link = 0;
                 // An answer to what was asked before the loss proves nothing.

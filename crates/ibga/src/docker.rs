@@ -31,6 +31,7 @@ use bollard::query_parameters::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::{Stream, StreamExt};
 use ibga_core::observation::ContainerState;
+use jiff::Timestamp;
 use thiserror::Error;
 
 pub use address::{EngineAddress, EngineSettings};
@@ -193,16 +194,22 @@ pub struct ContainerEvent {
 /// What of all that happens to containers can change an answer.
 const EVENTS: [&str; 8] = ["create", "destroy", "die", "pause", "rename", "restart", "start", "unpause"];
 
-/// What happens to containers from now on. Ends when the engine does.
+/// What has happened to containers since then, and happens from now on. Asks the engine when it is first waited for, and ends when
+/// that does.
 pub fn events(
     engine: &EngineAddress,
+    since: Timestamp,
 ) -> Result<impl Stream<Item = Result<ContainerEvent, EngineError>> + use<>, EngineError> {
     let session = Session::open(engine, EVENTS_LIMIT)?;
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
         ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
     ]);
-    let events = session.client.events(Some(EventsOptions { filters: Some(filters), ..EventsOptions::default() }));
+    let events = session.client.events(Some(EventsOptions {
+        since: Some(since.as_second().to_string()),
+        filters: Some(filters),
+        ..EventsOptions::default()
+    }));
     let engine = engine.clone();
     Ok(Box::pin(events.map(move |event| match event {
         Ok(event) => {

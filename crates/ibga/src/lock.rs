@@ -101,9 +101,9 @@ impl GatewayLock {
         Self::acquire_at(&path_for(host, port), purpose, limit)
     }
 
-    /// The same for a watch, which tells others where its reports are.
-    pub fn hold(host: &str, port: u16, watching: &Watching, limit: Duration) -> Result<Self, LockError> {
-        let lock = Self::acquire(host, port, watching.purpose, limit)?;
+    /// The same for a watch, which tells others where its reports are. Waits for nobody, since whoever waits leaves a thread behind.
+    pub fn hold(host: &str, port: u16, watching: &Watching) -> Result<Self, LockError> {
+        let lock = Self::acquire(host, port, watching.purpose, Duration::ZERO)?;
         // Another user's file cannot be written; whoever comes then waits, and is told that the lock is held.
         let _ = lock.write_watching(watching);
         Ok(lock)
@@ -127,6 +127,9 @@ impl GatewayLock {
                 Err(std::fs::TryLockError::WouldBlock) => {
                     if let Some(watching) = read_watching(&file) {
                         return Err(LockError::Watched(watching));
+                    }
+                    if limit.is_zero() {
+                        return Err(held());
                     }
                     match wait(file, limit.saturating_sub(watch.elapsed())) {
                         Some(file) => (file.map_err(broken)?, true),

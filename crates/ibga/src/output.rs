@@ -32,6 +32,11 @@ impl Output {
         self.volume == Volume::Verbose
     }
 
+    /// Whether only faults are wanted.
+    pub fn is_quiet(self) -> bool {
+        self.volume == Volume::Quiet
+    }
+
     /// Data for whoever called. Quiet callers go by the exit code.
     pub fn data(self, text: &str) {
         if self.volume != Volume::Quiet {

@@ -63,6 +63,10 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 const ROUNDS_MISSED_MAX: u32 = 3;
 const ROUND_GRACE: Duration = Duration::from_mins(1);
 
+/// Threads are made when they are needed, and go when they are not. Of disks and name servers that hang each gateway can hold some,
+/// which the others must not miss.
+const BLOCKING_THREADS_MAX: usize = 16_384;
+
 /// How long all tasks together may take to end.
 const END_LIMIT: Duration = Duration::from_secs(8);
 
@@ -76,14 +80,22 @@ const FILES_EACH: u64 = 4;
 /// The watch could not begin at all.
 pub fn run(
     settings: Vec<Settings>,
-    load: &dyn Fn() -> Result<Vec<Settings>, SettingsError>,
+    load: impl Fn() -> Result<Vec<Settings>, SettingsError> + Send + Sync + 'static,
     practice: Practice,
     output: Output,
 ) -> io::Result<()> {
     allow_files(settings.len());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let result =
-        LocalSet::new().block_on(&runtime, async { Watch::start(settings, practice, output).await?.serve(load).await });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()?;
+    let result = LocalSet::new().block_on(&runtime, async {
+        // Before anything else: one that comes early would end this process.
+        let signals = Signals::listen()?;
+        Watch::start(settings, practice, output)?.serve(signals, Arc::new(load)).await;
+        Ok(())
+    });
     // What still hangs, hangs without us.
     runtime.shutdown_background();
     result
@@ -98,6 +110,10 @@ fn allow_files(gateways: usize) {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
 }
+
+/// Reads the settings.
+type Load = dyn Fn() -> Loaded + Send + Sync;
+type Loaded = Result<Vec<Settings>, SettingsError>;
 
 /// A gateway that is watched.
 struct Watched {
@@ -148,11 +164,11 @@ impl Signals {
 }
 
 impl Watch {
-    async fn start(settings: Vec<Settings>, practice: Practice, output: Output) -> io::Result<Self> {
+    fn start(settings: Vec<Settings>, practice: Practice, output: Output) -> io::Result<Self> {
         let zone = TimeZone::system();
         let teller = Teller::start()?;
         let surroundings = Surroundings {
-            log: Log::new(output, zone.clone(), settings.len()),
+            log: Log::new(output, zone.clone())?,
             zone,
             watch: Stopwatch::start(),
             teller,
@@ -169,12 +185,12 @@ impl Watch {
             many => format!("watching {}", counted(many.len())),
         };
         watch.surroundings.log.general(&text);
-        watch.take_on(settings).await;
+        watch.take_on(settings);
         Ok(watch)
     }
 
-    async fn serve(mut self, load: &dyn Fn() -> Result<Vec<Settings>, SettingsError>) -> io::Result<()> {
-        let mut signals = Signals::listen()?;
+    async fn serve(mut self, mut signals: Signals, load: Arc<Load>) {
+        let mut loading: Option<JoinHandle<Loaded>> = None;
         let (watch, changed) = (self.surroundings.watch, Rc::clone(&self.surroundings.changed));
         let (mut watchdog, mut pulse) =
             (Every::new(self.notifier.watchdog_interval()), Every::new(Some(PULSE_INTERVAL)));
@@ -183,12 +199,19 @@ impl Watch {
         loop {
             tokio::select! {
                 heard = signals.next() => match heard {
-                    Heard::Reload => self.reload(load).await,
+                    Heard::Reload => {
+                        if loading.is_none() {
+                            self.notifier.reloading();
+                            let load = Arc::clone(&load);
+                            loading = Some(tokio::task::spawn_blocking(move || load()));
+                        }
+                    }
                     Heard::End(name) => {
                         self.surroundings.log.general(&format!("{name}: ending"));
                         break;
                     }
                 },
+                loaded = gateway::ended(&mut loading) => self.reload(loaded.unwrap_or_else(|_| Ok(Vec::new()))),
                 () = watchdog.next() => self.feed_watchdog(),
                 () = pulse.next() => self.beat(),
                 // Many changes at once are told as one.
@@ -202,11 +225,10 @@ impl Watch {
             }
         }
         self.end().await;
-        Ok(())
     }
 
     /// Brings what is watched in line with these settings: what is the same goes on undisturbed.
-    async fn take_on(&mut self, settings: Vec<Settings>) {
+    fn take_on(&mut self, settings: Vec<Settings>) {
         let mut before = std::mem::take(&mut self.gateways);
         let mut fresh = Vec::new();
         for settings in settings {
@@ -219,16 +241,17 @@ impl Watch {
                 }
             }
         }
-        // A gateway whose settings changed keeps its socket, whose lock the old task has to give back first.
-        let ended: Vec<JoinHandle<()>> = before.into_values().map(Watched::stop).collect();
-        let _ = tokio::time::timeout(END_LIMIT, join_all(ended)).await;
+        let mut ending: BTreeMap<String, JoinHandle<()>> =
+            before.into_iter().map(|(name, watched)| (name, watched.stop())).collect();
         for (name, settings) in fresh {
-            let watched = self.begin(settings);
+            // A gateway whose settings changed keeps its socket, whose lock the old task gives back at its end.
+            let watched = self.begin(settings, ending.remove(&name));
             self.gateways.insert(name, watched);
         }
+        self.surroundings.log.names_gateways(self.gateways.len() > 1);
     }
 
-    fn begin(&self, settings: Arc<Settings>) -> Watched {
+    fn begin(&self, settings: Arc<Settings>, before: Option<JoinHandle<()>>) -> Watched {
         let standing =
             Rc::new(RefCell::new(Standing { round_at: self.surroundings.watch.elapsed(), ..Standing::default() }));
         let stop = Rc::new(Notify::new());
@@ -239,18 +262,21 @@ impl Watch {
             self.surroundings.clone(),
             Rc::clone(&standing),
             Rc::clone(&stop),
+            before,
         );
         Watched { settings, standing, stop, task: tokio::task::spawn_local(task) }
     }
 
-    /// Reads the settings again. If they are wrong, everything stays as it is.
-    async fn reload(&mut self, load: &dyn Fn() -> Result<Vec<Settings>, SettingsError>) {
-        self.notifier.reloading();
-        match load() {
+    /// The settings were read again. If they are wrong, everything stays as it is.
+    fn reload(&mut self, loaded: Loaded) {
+        match loaded {
+            Ok(settings) if settings.is_empty() => {
+                self.surroundings.log.general("the settings could not be read again")
+            }
             Ok(settings) => {
                 let text = format!("settings read again: watching {}", counted(settings.len()));
                 allow_files(settings.len());
-                self.take_on(settings).await;
+                self.take_on(settings);
                 self.surroundings.log.general(&text);
             }
             Err(faults) => {
@@ -260,14 +286,17 @@ impl Watch {
                 }
             }
         }
-        self.notifier.ready();
         self.tell_status();
     }
 
     fn tell_status(&mut self) {
-        let has_begun = self.gateways.values().all(|watched| watched.standing.borrow().has_begun);
-        if has_begun && !self.is_ready {
-            self.is_ready = true;
+        let was_ready = self.is_ready;
+        self.is_ready |= self.gateways.values().all(|watched| watched.standing.borrow().has_begun);
+        if self.is_ready && !was_ready {
+            self.beat();
+        }
+        if self.is_ready {
+            // Again each time, since a full queue loses it, and since it ends a reload.
             self.notifier.ready();
         }
         self.notifier.status(&self.summary());
@@ -275,11 +304,12 @@ impl Watch {
 
     /// `2 gateways: 1 ready; lab: not_authenticated (api_silent)`.
     fn summary(&self) -> String {
+        let now = self.surroundings.watch.elapsed();
         let mut ready = 0;
         let mut others = Vec::new();
         for (name, watched) in &self.gateways {
             let standing = watched.standing.borrow();
-            match (standing.state, &standing.write_fault) {
+            match (standing.state, standing.file_fault(now)) {
                 (Some(state), None) if state.status == Status::Ready => ready += 1,
                 (_, Some(fault)) => others.push(format!("{name}: {fault}")),
                 (Some(state), None) => others.push(format!("{name}: {state}")),
@@ -294,28 +324,41 @@ impl Watch {
         text
     }
 
-    /// Only a watch whose every task comes round lives.
-    fn feed_watchdog(&self) {
+    /// The gateway whose task no longer comes round, if there is one.
+    fn hanging(&self) -> Option<&Watched> {
         let now = self.surroundings.watch.elapsed();
-        let hangs = |watched: &&Watched| {
+        self.gateways.values().find(|watched| {
             let settings = &watched.settings;
             let limit = settings.heartbeat.saturating_mul(ROUNDS_MISSED_MAX) + settings.timeout + ROUND_GRACE;
             now.saturating_sub(watched.standing.borrow().round_at) > limit
-        };
-        match self.gateways.values().find(hangs) {
-            None => self.notifier.alive(),
-            Some(watched) => {
-                self.surroundings.log.warning(&watched.settings, "its task hangs; systemd is not told that it lives");
-            }
+        })
+    }
+
+    /// Only a watch whose every task comes round lives.
+    fn feed_watchdog(&self) {
+        if self.hanging().is_none() {
+            self.notifier.alive();
         }
     }
 
     /// Tells each dead man's switch that the watch lives, once for all gateways that share it.
     fn beat(&self) {
+        let hanging = self.hanging().map(|watched| Arc::clone(&watched.settings));
+        if let Some(settings) = &hanging {
+            self.surroundings.log.warning(
+                settings,
+                "its task hangs; neither systemd nor a dead man's switch is told that the watch lives",
+            );
+        }
+        // Until everything has begun there is nothing to tell of.
+        if !self.is_ready || hanging.is_some() {
+            return;
+        }
+        let now = self.surroundings.watch.elapsed();
         let mut beats: Vec<(&Arc<Settings>, Beat)> = Vec::new();
         for watched in self.gateways.values().filter(|watched| watched.settings.alerts.ping_url.is_some()) {
             let standing = watched.standing.borrow();
-            let beat = Beat::of(standing.state, standing.write_fault.as_deref(), standing.is_untold);
+            let beat = Beat::of(standing.state, standing.file_fault(now), standing.is_untold(now));
             let url = &watched.settings.alerts.ping_url;
             match beats.iter_mut().find(|(known, _)| known.alerts.ping_url == *url) {
                 Some((_, known)) => known.join(beat),
@@ -324,8 +367,9 @@ impl Watch {
         }
         for (settings, beat) in beats {
             let (settings, log) = (Arc::clone(settings), self.surroundings.log.clone());
-            tokio::task::spawn_local(async move {
-                if let Err(fault) = pulse::beat(&settings, &beat).await {
+            // It reads files, too.
+            tokio::task::spawn_blocking(move || {
+                if let Err(fault) = pulse::beat(&settings, &beat) {
                     log.warning(&settings, &format!("the dead man's switch was not reached: {fault}"));
                 }
             });

@@ -71,11 +71,11 @@ const STATES_MAX: usize = 20;
 
 impl Beat {
     /// The sign for one gateway.
-    pub fn of(state: Option<State>, write_fault: Option<&str>, is_untold: bool) -> Self {
+    pub fn of(state: Option<State>, write_fault: Option<String>, is_untold: bool) -> Self {
         let state_text = state.map_or_else(|| "no report yet".to_owned(), |state| state.to_string());
         let failed = state.is_some_and(|state| state.cause == Some(Cause::ProbeFailed));
         let faults = [
-            write_fault.map(str::to_owned),
+            write_fault,
             failed.then(|| "the gateway could not be watched".to_owned()),
             is_untold.then(|| "people could not be told of it".to_owned()),
         ];
@@ -98,14 +98,11 @@ impl Beat {
 ///
 /// # Errors
 /// Why the switch was not reached.
-pub async fn beat(settings: &Settings, beat: &Beat) -> Result<(), String> {
-    let Some(url) = &settings.alerts.ping_url else { return Ok(()) };
+pub fn beat(settings: &Settings, beat: &Beat) -> Result<(), String> {
+    let Some(url) = settings.alerts.ping_url.clone() else { return Ok(()) };
     let surroundings = Surroundings { trust: trust(settings), ca_file: settings.alerts.ca_file.clone() };
     let signal = if beat.faults.is_empty() { Signal::Success } else { Signal::Failure };
-    match tokio::time::timeout(LIMIT, ping(url, &surroundings, signal, &beat.text(), &run_id())).await {
-        Ok(result) => result.map_err(|fault| fault.to_string()),
-        Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
-    }
+    Sign { url, surroundings, run: run_id() }.send(signal, &beat.text())
 }
 
 impl Pulse {

@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &WatchArgs) -> Exit {
         ));
     }
     let practice = if arguments.dry_run { Practice::Rehearsal } else { Practice::Real };
-    match watch::run(settings, &|| load_all_settings(&flags), practice, output) {
+    match watch::run(settings, move || load_all_settings(&flags), practice, output) {
         Ok(()) => Exit::Yes,
         Err(fault) => {
             output::fault(&format!("cannot watch: {fault}"));

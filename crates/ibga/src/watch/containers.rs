@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
+use ibga_core::clock;
+use jiff::SignedDuration;
 use tokio::sync::{Notify, watch};
 
 use crate::container::ENGINE_LIMIT;
@@ -15,6 +17,13 @@ use crate::docker::{self, Answer, ContainerEvent, EngineAddress, EngineError, En
 /// The first and the longest pause before an engine that could not be asked is asked again.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Events from a little before they were asked for are told, too.
+const EVENTS_MARGIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// For how long events are gathered before the engine is asked what they come to, and how many at most.
+const GATHERING: Duration = Duration::from_millis(20);
+const GATHERED_MAX: usize = 1_000;
 
 /// How often everything is asked anew beside the events: a subscription over a network may die without a word.
 const REVIEW_INTERVAL: Duration = Duration::from_mins(5);
@@ -38,10 +47,13 @@ impl Containers {
         wanted.retain(|known, said| known == selector || said.receiver_count() > 0);
         let said = wanted.entry(selector.clone()).or_insert_with(|| watch::channel(None).0);
         self.added.notify_one();
-        said.subscribe()
+        let mut receiver = said.subscribe();
+        // What is known already is news to whoever comes now.
+        receiver.mark_changed();
+        receiver
     }
 
-    /// Asks the engine and follows it, until the future is dropped.
+    /// Asks the engine and follows it, as long as the watch lasts.
     pub(super) async fn follow(self: Rc<Self>) {
         let mut pause = PAUSE_FIRST;
         loop {
@@ -49,52 +61,62 @@ impl Containers {
                 self.added.notified().await;
             }
             let ended = match EngineAddress::find(&EngineSettings::from_environment()) {
-                Ok(address) => self.follow_engine(&address).await,
+                Ok(address) => self.follow_engine(&address, &mut pause).await,
                 Err(fault) => Ended::With(fault),
             };
             if let Ended::With(fault) = ended {
                 for (_, said) in self.those(|_, _| true) {
                     tell(&said, Err(fault.clone()));
                 }
-            } else {
-                pause = PAUSE_FIRST;
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
         }
     }
 
-    async fn follow_engine(&self, address: &EngineAddress) -> Ended {
-        // Subscribed first, so that nothing happens between the questions and the events.
-        let mut events = match docker::events(address) {
+    async fn follow_engine(&self, address: &EngineAddress, pause: &mut Duration) -> Ended {
+        // What happened since then is told by the events, though they are asked for only when they are waited for.
+        let since = clock::now().checked_sub(EVENTS_MARGIN).unwrap_or_default();
+        let mut events = match docker::events(address, since) {
             Ok(events) => events,
             Err(fault) => return Ended::With(fault),
         };
-        let mut reviewed = self.review(address, |_, _| true).await;
+        let mut review = tokio::time::interval(REVIEW_INTERVAL);
         loop {
-            if let Err(fault) = reviewed {
-                return Ended::With(fault);
-            }
-            reviewed = tokio::select! {
+            let reviewed = tokio::select! {
                 event = events.next() => match event {
-                    Some(Ok(event)) => self.review(address, |selector, _| concerns(&event, selector)).await,
+                    Some(Ok(event)) => {
+                        let events = gathered(event, &mut events).await;
+                        self.review(address, |selector, _| events.iter().any(|event| concerns(event, selector))).await
+                    }
                     // It was restarted, perhaps; the questions of the next round find out.
                     Some(Err(_)) | None => return Ended::Quietly,
                 },
                 () = self.added.notified() => self.review(address, |_, said| said.borrow().is_none()).await,
-                () = tokio::time::sleep(REVIEW_INTERVAL) => self.review(address, |_, _| true).await,
+                // The first tick comes at once.
+                _ = review.tick() => self.review(address, |_, _| true).await,
             };
+            match reviewed {
+                Ok(()) => *pause = PAUSE_FIRST,
+                Err(fault) => return Ended::With(fault),
+            }
         }
     }
 
-    /// Asks for those that fit.
+    /// Asks for those that fit. What is wrong with one question is told to who asked it; an engine that cannot be asked at all is an
+    /// error.
     async fn review(
         &self,
         address: &EngineAddress,
         fits: impl Fn(&Selector, &watch::Sender<Said>) -> bool,
     ) -> Result<(), EngineError> {
         for (selector, said) in self.those(fits) {
-            tell(&said, Ok(docker::inspect(&selector, address, ENGINE_LIMIT).await?));
+            match docker::inspect(&selector, address, ENGINE_LIMIT).await {
+                Err(fault @ (EngineError::NoEngine { .. } | EngineError::PermissionDenied { .. })) => {
+                    return Err(fault);
+                }
+                answer => tell(&said, answer),
+            }
         }
         Ok(())
     }
@@ -109,6 +131,27 @@ impl Containers {
 enum Ended {
     Quietly,
     With(EngineError),
+}
+
+/// An event and what comes right behind it: `docker compose up` makes many at once.
+async fn gathered(
+    first: ContainerEvent,
+    events: &mut (impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin),
+) -> Vec<ContainerEvent> {
+    let mut gathered = vec![first];
+    let calm = tokio::time::sleep(GATHERING);
+    tokio::pin!(calm);
+    while gathered.len() < GATHERED_MAX {
+        tokio::select! {
+            () = &mut calm => break,
+            event = events.next() => match event {
+                Some(Ok(event)) => gathered.push(event),
+                // It shows again at the next wait.
+                Some(Err(_)) | None => break,
+            },
+        }
+    }
+    gathered
 }
 
 fn concerns(event: &ContainerEvent, selector: &Selector) -> bool {

@@ -2,6 +2,7 @@
 //! a disk, an engine, a mail server, is waited for beside the session, so that nothing but the machine's verdict reaches the others.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -34,9 +35,17 @@ use crate::settings::Settings;
 
 /// How long a gateway that another process holds is left alone before it is tried again.
 const STAND_BY: Duration = Duration::from_secs(5);
+/// How long at first: a probe is over soon.
+const STAND_BY_FIRST: Duration = Duration::from_millis(250);
 
-/// How long one attempt at the lock waits: as long as a probe may take.
-const LOCK_LIMIT: Duration = Duration::from_secs(20);
+/// How long the report of whoever looked before is waited for; a disk that hangs must not keep the gateway from being watched.
+const PREVIOUS_LIMIT: Duration = Duration::from_secs(2);
+
+/// A report that has not reached the disk for so long, or the store, is told of.
+const HANGS_AFTER: Duration = Duration::from_secs(30);
+
+/// The most reports that wait for the store, each of them a change.
+const UNTOLD_MAX: usize = 64;
 
 /// How long what is under way may still take once the watch ends.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -68,8 +77,29 @@ pub(super) struct Standing {
     pub(super) write_fault: Option<String>,
     /// Whether people could not be told.
     pub(super) is_untold: bool,
-    /// Whether the first report is written, or another process writes them.
+    /// Whether the first report is written, or another process writes them, or the disk hangs.
     pub(super) has_begun: bool,
+    /// Since when a report has been on its way to the disk, and one to the store.
+    pub(super) writing_since: Option<Duration>,
+    pub(super) telling_since: Option<Duration>,
+}
+
+impl Standing {
+    /// What keeps the status file from holding the newest report.
+    pub(super) fn file_fault(&self, now: Duration) -> Option<String> {
+        let hangs =
+            hangs(self.writing_since, now).then(|| "the status file cannot be written: the disk hangs".to_owned());
+        self.write_fault.clone().or(hangs)
+    }
+
+    /// Whether people may not have been told.
+    pub(super) fn is_untold(&self, now: Duration) -> bool {
+        self.is_untold || hangs(self.telling_since, now)
+    }
+}
+
+fn hangs(since: Option<Duration>, now: Duration) -> bool {
+    since.is_some_and(|since| now.saturating_sub(since) > HANGS_AFTER)
 }
 
 /// Watches one gateway until it is told to stop, then leaves it in good order.
@@ -79,7 +109,12 @@ pub(super) async fn watch(
     at: Surroundings,
     standing: Rc<RefCell<Standing>>,
     stop: Rc<Notify>,
+    before: Option<JoinHandle<()>>,
 ) {
+    if let Some(before) = before {
+        // It gives the lock back.
+        let _ = before.await;
+    }
     let Some(_lock) = until(&stop, hold(&settings, &at, &standing)).await else { return };
     let Some(previous) = until(&stop, report_of_before(&settings, &at)).await else { return };
     let machine = Machine::new(Arc::clone(&settings), at.zone.clone(), previous, at.practice);
@@ -93,6 +128,7 @@ pub(super) async fn watch(
         unwritten: None,
         reading: None,
         telling: None,
+        untold: VecDeque::new(),
         forecasting: None,
         recalling: None,
         recovering: None,
@@ -115,6 +151,7 @@ async fn until<T>(stop: &Notify, work: impl Future<Output = T>) -> Option<T> {
 /// Takes the gateway's lock, however long that takes: whoever holds it may end.
 async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<Standing>) -> GatewayLock {
     let mut told = None;
+    let mut pause = STAND_BY_FIRST;
     loop {
         standing.borrow_mut().round_at = at.watch.elapsed();
         let settings_here = Arc::clone(settings);
@@ -124,7 +161,7 @@ async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<St
                 purpose: watched::purpose(&settings_here),
                 status_file: absolute(&settings_here),
             };
-            GatewayLock::hold(settings_here.host.as_str(), settings_here.port, &watching, LOCK_LIMIT)
+            GatewayLock::hold(settings_here.host.as_str(), settings_here.port, &watching)
         });
         let why = match taken.await {
             Ok(Ok(lock)) => return lock,
@@ -140,7 +177,8 @@ async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<St
         }
         standing.borrow_mut().has_begun = true;
         at.changed.notify_one();
-        tokio::time::sleep(STAND_BY).await;
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(STAND_BY);
     }
 }
 
@@ -148,7 +186,7 @@ async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<St
 async fn report_of_before(settings: &Arc<Settings>, at: &Surroundings) -> Option<Report> {
     let (settings, zone) = (Arc::clone(settings), at.zone.clone());
     let read = tokio::task::spawn_blocking(move || status_file::read(&settings.status_file, &trust(&settings), &zone));
-    read.await.ok()?.ok()
+    tokio::time::timeout(PREVIOUS_LIMIT, read).await.ok()?.ok()?.ok()
 }
 
 /// Where others find the status file, wherever they are.
@@ -166,8 +204,10 @@ struct Task {
     writing: Option<JoinHandle<Result<(), String>>>,
     /// The newest one that waits for it.
     unwritten: Option<Box<Report>>,
-    reading: Option<JoinHandle<LogSeen>>,
+    reading: Option<JoinHandle<(Container, LogSeen)>>,
     telling: Option<oneshot::Receiver<Kept>>,
+    /// What the store has yet to take in, in its order.
+    untold: VecDeque<(Box<Report>, Option<Box<Report>>)>,
     forecasting: Option<JoinHandle<Option<Forecast>>>,
     recalling: Option<JoinHandle<Result<Past, String>>>,
     recovering: Option<JoinHandle<Outcome>>,
@@ -183,16 +223,15 @@ impl Task {
             let effects = tokio::select! {
                 biased;
                 () = stop.notified() => return,
-                news = self.line.run(&mut self.machine.session, self.at.watch) => {
-                    self.standing.borrow_mut().round_at = self.at.watch.elapsed();
-                    self.machine.news(news, self.now())
-                }
                 said = next_of(&mut containers) => self.machine.container(&said, self.now()),
                 written = ended(&mut self.writing) => {
                     self.written(written.unwrap_or_else(|fault| Err(fault.to_string())));
                     Vec::new()
                 }
-                log = ended(&mut self.reading) => self.machine.log(log.unwrap_or(LogSeen::Unreadable), self.now()),
+                log = ended(&mut self.reading) => match log {
+                    Ok((container, log)) => self.machine.log(&container, log, self.now()),
+                    Err(_) => Vec::new(),
+                },
                 ahead = ended(&mut self.forecasting) => self.machine.forecast(ahead.unwrap_or_default(), self.now()),
                 past = ended(&mut self.recalling) => {
                     let past = past.unwrap_or_else(|fault| Err(fault.to_string()));
@@ -211,6 +250,11 @@ impl Task {
                     Vec::new()
                 }
                 () = after(until) => self.machine.tick(self.now()),
+                // Last, so that a peer that never stops sending holds up nothing of its own gateway.
+                news = self.line.run(&mut self.machine.session, self.at.watch) => {
+                    self.standing.borrow_mut().round_at = self.at.watch.elapsed();
+                    self.machine.news(news, self.now())
+                }
             };
             for effect in effects {
                 self.perform(effect);
@@ -225,7 +269,15 @@ impl Task {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Write(report) => {
-                self.standing.borrow_mut().state = Some(State::of(&report));
+                {
+                    let mut standing = self.standing.borrow_mut();
+                    standing.state = Some(State::of(&report));
+                    // A disk that hangs already must not keep the others from being ready.
+                    if self.unwritten.is_some() && !standing.has_begun {
+                        standing.has_begun = true;
+                        self.at.changed.notify_one();
+                    }
+                }
                 self.unwritten = Some(report);
                 self.write_next();
             }
@@ -242,11 +294,13 @@ impl Task {
                 }
             }
             Effect::Tell { report, previous } => {
-                if self.telling.is_none() {
-                    let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
-                    let keep = move || teller::keep(&settings, &zone, &report, previous.as_deref());
-                    self.telling = self.at.teller.run(keep);
+                // Each change is history; of what only has to be looked at again the newest counts.
+                let is_same = self.untold.back().is_some_and(|(last, _)| State::of(last) == State::of(&report));
+                if is_same || self.untold.len() >= UNTOLD_MAX {
+                    self.untold.pop_back();
                 }
+                self.untold.push_back((report, previous));
+                self.tell_next();
             }
             Effect::Forecast => {
                 let settings = Arc::clone(&self.settings);
@@ -267,6 +321,19 @@ impl Task {
                 self.recovering = Some(tokio::spawn(recovery::leave(settings, Arc::new(*order), zone, teller)));
             }
             Effect::LeftAlone(why) => self.at.log.line(&self.settings, &format!("recovery: left alone: {why}")),
+        }
+    }
+
+    /// One report at a time, in their order.
+    fn tell_next(&mut self) {
+        if self.telling.is_none()
+            && let Some((report, previous)) = self.untold.pop_front()
+        {
+            let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
+            let keep = move || teller::keep(&settings, &zone, &report, previous.as_deref());
+            self.telling = self.at.teller.run(keep);
+            // Where too much waits already, the next look at it is in a minute.
+            self.standing.borrow_mut().telling_since = Some(self.at.watch.elapsed());
         }
     }
 
@@ -309,6 +376,7 @@ impl Task {
             && let Some(report) = self.unwritten.take()
         {
             let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
+            self.standing.borrow_mut().writing_since = Some(self.at.watch.elapsed());
             self.writing = Some(tokio::task::spawn_blocking(move || {
                 check::write(&settings, &report, &zone).map_err(|fault| fault.to_string())
             }));
@@ -319,6 +387,7 @@ impl Task {
         let fault = result.err();
         {
             let mut standing = self.standing.borrow_mut();
+            standing.writing_since = None;
             if standing.write_fault != fault {
                 let text = fault.as_deref().unwrap_or("the status file can be written again");
                 self.at.log.line(&self.settings, text);
@@ -334,9 +403,12 @@ impl Task {
     }
 
     fn kept(&mut self, kept: Option<Kept>) {
-        let kept = kept.unwrap_or_default();
+        // Without an answer the store's thread is gone, which shows from then on.
+        let Some(kept) = kept else { return };
+        self.standing.borrow_mut().telling_since = None;
         self.machine.told(kept.is_settled, self.now());
         self.deliver(&kept);
+        self.tell_next();
     }
 
     /// Sends what waits, unless that is under way.
@@ -366,29 +438,33 @@ impl Task {
         for warning in &delivered.warnings {
             self.at.log.warning(&self.settings, warning);
         }
-        self.standing.borrow_mut().is_untold = !delivered.unsent.is_empty();
+        self.standing.borrow_mut().is_untold = delivered.waits;
     }
 
-    /// Closes the session, and lets what is under way come to its end.
+    /// Closes the session, writes the newest report, and lets acts and messages that are under way come to their end.
     async fn end(mut self) {
-        let closing = self.line.close();
+        if let Some(writing) = self.writing.take() {
+            let _ = tokio::time::timeout(END_LIMIT, writing).await;
+            self.write_next();
+        }
+        let Self { line, mut writing, mut recovering, mut delivering, .. } = self;
         let rest = async {
-            if let Some(writing) = &mut self.writing {
-                let _ = writing.await;
-            }
-            if let Some(recovering) = &mut self.recovering {
-                let _ = recovering.await;
-            }
-            if let Some(delivering) = &mut self.delivering {
-                let _ = delivering.await;
-            }
+            tokio::join!(line.close(), finished(&mut writing), finished(&mut recovering), finished(&mut delivering))
         };
-        let _ = tokio::time::timeout(END_LIMIT, async { tokio::join!(closing, rest) }).await;
+        let _ = tokio::time::timeout(END_LIMIT, rest).await;
     }
 }
 
-async fn read_log(container: Container, timeout: Duration) -> LogSeen {
-    Engine::from_environment(timeout).log(&container).await
+/// The end of what is under way, if anything is.
+async fn finished<T>(work: &mut Option<JoinHandle<T>>) {
+    if let Some(work) = work {
+        let _ = work.await;
+    }
+}
+
+async fn read_log(container: Container, timeout: Duration) -> (Container, LogSeen) {
+    let log = Engine::from_environment(timeout).log(&container).await;
+    (container, log)
 }
 
 /// What the engine says next; never, if it is not asked.
@@ -407,7 +483,7 @@ async fn next_of(
 }
 
 /// The end of what is under way; never, if nothing is.
-async fn ended<T>(work: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
+pub(super) async fn ended<T>(work: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
     let Some(running) = work else { return pending().await };
     let result = running.await;
     *work = None;

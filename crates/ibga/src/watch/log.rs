@@ -1,12 +1,18 @@
 //! The log of a watch on standard error: one dated line for each thing that happened. Under systemd the journal dates them.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 
 use ibga_core::clock;
 use jiff::tz::TimeZone;
 
-use crate::output::{Output, printable};
+use crate::output::{Output, fault, printable};
 use crate::settings::Settings;
+
+/// The most lines that wait to be written.
+const LINES_MAX: usize = 4_096;
 
 /// Where lines go.
 #[derive(Clone)]
@@ -17,13 +23,24 @@ struct Inner {
     zone: TimeZone,
     dated: bool,
     /// With one gateway its name need not stand in every line.
-    names_gateways: bool,
+    names_gateways: AtomicBool,
+    /// Lines on their way. Whoever reads them may stop reading, which must hold up nobody.
+    lines: SyncSender<String>,
+    missed: AtomicU64,
 }
 
 impl Log {
-    pub(super) fn new(output: Output, zone: TimeZone, gateways: usize) -> Self {
+    pub(super) fn new(output: Output, zone: TimeZone) -> io::Result<Self> {
         let dated = std::env::var_os("JOURNAL_STREAM").is_none();
-        Self(Arc::new(Inner { output, zone, dated, names_gateways: gateways > 1 }))
+        let (lines, written) = mpsc::sync_channel::<String>(LINES_MAX);
+        std::thread::Builder::new().name("log".into()).spawn(move || written.iter().for_each(|line| fault(&line)))?;
+        let (names_gateways, missed) = (AtomicBool::new(false), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { output, zone, dated, names_gateways, lines, missed })))
+    }
+
+    /// Whether lines name the gateway that they are about.
+    pub(super) fn names_gateways(&self, names: bool) {
+        self.0.names_gateways.store(names, Ordering::Relaxed);
     }
 
     /// Something about a gateway.
@@ -38,16 +55,36 @@ impl Log {
 
     /// The same, for those who want to know more.
     pub(super) fn detail(&self, settings: &Settings, text: &str) {
-        self.0.output.detail(&self.dated(&self.about(settings, text)));
+        if self.0.output.is_verbose() {
+            self.write(&self.about(settings, text));
+        }
     }
 
     /// Something about all of them.
     pub(super) fn general(&self, text: &str) {
-        self.0.output.message(&self.dated(text));
+        if !self.0.output.is_quiet() {
+            self.write(text);
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let Inner { lines, missed, .. } = &*self.0;
+        let before = missed.swap(0, Ordering::Relaxed);
+        let note =
+            (before > 0).then(|| self.dated(&format!("{before} lines of this log are lost: nobody read them in time")));
+        let all: Vec<String> = note.into_iter().chain([self.dated(text)]).collect();
+        // Those that are lost now are told of with the next one.
+        if lines.try_send(all.join("\n")).is_err() {
+            missed.fetch_add(before + 1, Ordering::Relaxed);
+        }
     }
 
     fn about(&self, settings: &Settings, text: &str) -> String {
-        if self.0.names_gateways { format!("{}: {text}", settings.gateway) } else { text.to_owned() }
+        if self.0.names_gateways.load(Ordering::Relaxed) {
+            format!("{}: {text}", settings.gateway)
+        } else {
+            text.to_owned()
+        }
     }
 
     fn dated(&self, text: &str) -> String {

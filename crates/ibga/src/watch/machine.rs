@@ -149,9 +149,6 @@ impl Machine {
     /// The session has news.
     pub(super) fn news(&mut self, news: News, now: Now) -> Vec<Effect> {
         self.has_looked = true;
-        if self.session.is_up() {
-            self.log = None;
-        }
         let mut effects = self.judge(now);
         // A heartbeat confirms; what the log says may have changed all the same.
         let is_due = self.log_read_at.is_none_or(|at| now.running.saturating_sub(at) >= LOG_INTERVAL);
@@ -203,10 +200,12 @@ impl Machine {
         effects
     }
 
-    /// The log was read.
-    pub(super) fn log(&mut self, log: LogSeen, now: Now) -> Vec<Effect> {
-        // By now it may be up.
-        if self.session.is_up() || self.log.as_ref() == Some(&log) {
+    /// The log of this container was read.
+    pub(super) fn log(&mut self, of: &Container, log: LogSeen, now: Now) -> Vec<Effect> {
+        let is_of_it = self.found.as_ref().is_some_and(|found| (&found.id, found.state) == (&of.id, of.state));
+        // An engine that was slow for once takes back no hint.
+        let is_less = log == LogSeen::Unreadable && matches!(self.log, Some(LogSeen::Hint(_)));
+        if !is_of_it || is_less || self.log.as_ref() == Some(&log) {
             return Vec::new();
         }
         self.log = Some(log);
@@ -238,7 +237,7 @@ impl Machine {
 
     /// The store has taken a report in. `is_settled` says that nothing more is due.
     pub(super) fn told(&mut self, is_settled: bool, now: Now) {
-        let is_ready = self.published.as_ref().is_some_and(|report| report.status == Status::Ready);
+        let is_ready = report_is_ready(self.published.as_ref());
         self.tell_at = (!is_settled || !is_ready).then(|| self.next_tell(now.running));
     }
 
@@ -279,7 +278,8 @@ impl Machine {
     /// The moments at which a cause has held for long enough, and then from time to time.
     fn next_tell(&self, running: Duration) -> Duration {
         let after = told_after(&self.settings.alerts, Reporter::Watch);
-        let held = [WATCH_SETTLES, after].map(|wait| self.changed_at.saturating_add(wait));
+        // The clocks of a wait and of the policy are not the same.
+        let held = [WATCH_SETTLES, after].map(|wait| self.changed_at.saturating_add(wait + LOOK_AGAIN_AFTER));
         let later = running.saturating_add(TELL_INTERVAL);
         held.into_iter().filter(|at| *at > running).fold(later, Duration::min)
     }
@@ -295,7 +295,12 @@ impl Machine {
     fn judge(&mut self, now: Now) -> Vec<Effect> {
         let api = self.session.seen(now.running);
         let started_at = self.started_at(&api, now);
-        let hint = self.log.clone().filter(|_| is_running(&self.container)).and_then(LogSeen::hint);
+        if report_is_ready(self.published.as_ref()) && self.session.is_up() {
+            // What the log said before belongs to the login before.
+            self.log = None;
+        }
+        let says_why = is_running(&self.container) && !self.session.is_up();
+        let hint = self.log.clone().filter(|_| says_why).and_then(LogSeen::hint);
         let seen = Observation { started_at, container: self.container.clone(), api, hint, fault: None };
         let resets = || self.resets.clone();
         let forecast = || self.ahead.forecast.clone().filter(|forecast| forecast.is_ahead(now.wall));
@@ -332,6 +337,10 @@ impl Machine {
         self.clock_read = api.clock.map(|reading| (reading, started_at));
         started_at
     }
+}
+
+fn report_is_ready(report: Option<&Report>) -> bool {
+    report.is_some_and(|report| report.status == Status::Ready)
 }
 
 /// The state in which a watch finds a gateway.
@@ -386,10 +395,12 @@ impl Recovery {
         self.is_under_way = false;
         match (outcome, &mut self.past) {
             (Outcome::Done { .. }, Some(past)) => past.act_ended(now.wall),
-            (Outcome::UsedUp, past) => *past = None,
-            _ => {}
+            // What was not done does not count; the store knows what was.
+            (Outcome::UsedUp | Outcome::NotBegun(_), past) => *past = None,
+            (Outcome::Done { .. }, None) => {}
         }
-        self.look_at = Some(now.running.saturating_add(LOOK_AGAIN_AFTER));
+        let again = if self.past.is_none() { STORE_AGAIN_AFTER } else { LOOK_AGAIN_AFTER };
+        self.look_at = Some(now.running.saturating_add(again));
     }
 
     fn look(

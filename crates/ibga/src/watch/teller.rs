@@ -11,10 +11,14 @@ use tokio::sync::oneshot;
 
 use crate::alert::post::{Post, Reporter, nothing_waits};
 use crate::settings::Settings;
-use crate::store::{BUSY_LIMIT, Patience};
+use crate::store::Patience;
 
 /// How much may wait for the store. Each gateway asks for one thing at a time, and asks again if it was refused.
 const QUEUE_MAX: usize = 8_192;
+
+/// How long another process at the store is waited for: the other gateways wait with this one, and what a store that is held does not
+/// take in is put beside it.
+const STORE_LIMIT: Duration = Duration::from_millis(500);
 
 /// The longest that sending what is due may take of one gateway.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(25);
@@ -61,14 +65,14 @@ impl Teller {
 
 /// Lets the store take a report in.
 pub(super) fn keep(settings: &Settings, zone: &TimeZone, report: &Report, previous: Option<&Report>) -> Kept {
-    let post = Post::of_report(settings, zone, report, previous, BUSY_LIMIT, Reporter::Watch);
+    let post = Post::of_report(settings, zone, report, previous, STORE_LIMIT, Reporter::Watch);
     let Some(post) = post else { return Kept { is_settled: true, ..Kept::default() } };
     kept(settings, post)
 }
 
 /// Lets it take in what was done.
 pub(super) fn keep_act(settings: &Settings, zone: &TimeZone, act: &Act, report: Option<&Report>) -> Kept {
-    let post = Post::of_act(settings, zone, act, report, &[], BUSY_LIMIT);
+    let post = Post::of_act(settings, zone, act, report, &[], STORE_LIMIT);
     post.map_or_else(Kept::default, |post| kept(settings, post))
 }
 

@@ -209,11 +209,11 @@ fn the_container_speaks_first_and_its_log_refines_a_closed_api() {
         bench.told(),
         ["15 write api_silent", "15 now not_authenticated (api_silent)", "15 tell api_silent", "15 log of ibga"]
     );
-    let effects = bench.machine.log(hint(LogHintKind::TwoFactorPending), bench.now);
-    bench.note(effects);
+    bench.log_says(hint(LogHintKind::TwoFactorPending));
     assert_eq!(bench.told()[0], "16 write two_factor_pending");
-    let effects = bench.machine.log(hint(LogHintKind::TwoFactorPending), bench.now);
-    assert_eq!(effects, [], "nothing new");
+    bench.log_says(hint(LogHintKind::TwoFactorPending));
+    bench.log_says(LogSeen::Unreadable);
+    assert_eq!(bench.told(), [""; 0], "nothing new, and nothing taken back");
     bench.container(&found(ContainerState::Stopped));
     assert_eq!(bench.told()[1], "16 now container_down (container_stopped)");
     bench.container(&Ok(Answer::Absent));
@@ -299,7 +299,8 @@ fn acts(bench: &mut Bench) -> Vec<String> {
 
 impl Bench {
     fn log_says(&mut self, log: LogSeen) {
-        let effects = self.machine.log(log, self.now);
+        let Some(container) = self.machine.found.clone() else { return };
+        let effects = self.machine.log(&container, log, self.now);
         self.note(effects);
     }
 
