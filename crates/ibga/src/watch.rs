@@ -85,6 +85,7 @@ pub fn run(
     output: Output,
 ) -> io::Result<()> {
     allow_files(settings.len());
+    let log = Log::new(output, TimeZone::system())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -93,9 +94,10 @@ pub fn run(
     let result = LocalSet::new().block_on(&runtime, async {
         // Before anything else: one that comes early would end this process.
         let signals = Signals::listen()?;
-        Watch::start(settings, practice, output)?.serve(signals, Arc::new(load)).await;
+        Watch::start(settings, practice, log.clone())?.serve(signals, Arc::new(load)).await;
         Ok(())
     });
+    log.end();
     // What still hangs, hangs without us.
     runtime.shutdown_background();
     result
@@ -164,11 +166,11 @@ impl Signals {
 }
 
 impl Watch {
-    fn start(settings: Vec<Settings>, practice: Practice, output: Output) -> io::Result<Self> {
+    fn start(settings: Vec<Settings>, practice: Practice, log: Log) -> io::Result<Self> {
         let zone = TimeZone::system();
         let teller = Teller::start()?;
         let surroundings = Surroundings {
-            log: Log::new(output, zone.clone())?,
+            log,
             zone,
             watch: Stopwatch::start(),
             teller,
@@ -271,7 +273,7 @@ impl Watch {
     fn reload(&mut self, loaded: Loaded) {
         match loaded {
             Ok(settings) if settings.is_empty() => {
-                self.surroundings.log.general("the settings could not be read again")
+                self.surroundings.log.general("the settings could not be read again");
             }
             Ok(settings) => {
                 let text = format!("settings read again: watching {}", counted(settings.len()));
