@@ -10,6 +10,7 @@ mod page;
 mod series;
 mod stage;
 mod stats;
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ use page::{Measured, Peak};
 use series::{SERIES, Series, Source};
 use stage::Stage;
 use stats::Summary;
+use watch::found::DAY;
+use watch::{Often, Part, chart};
 
 /// Rounds before those that count: caches fill, pages of the programs come into memory.
 const WARM_UP_ROUNDS: usize = 3;
@@ -37,6 +40,9 @@ pub(crate) struct BenchArgs {
     /// Measure only what has this in its name, and the peers that it is compared with (repeatable)
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Ups and downs of each gateway that a watch must not grow by; that many are a day of one every five minutes
+    #[arg(long, default_value_t = DAY, value_parser = rounds)]
+    flaps: usize,
     /// Put the table into docs/benchmarks.md, if this machine does nothing else
     #[arg(long, conflicts_with = "only")]
     write: bool,
@@ -62,27 +68,43 @@ pub(crate) fn run(arguments: &BenchArgs) -> ExitCode {
 }
 
 fn measure(arguments: &BenchArgs) -> Result<bool, String> {
-    let chosen = chosen(&arguments.only)?;
+    let (chosen, parts) = chosen(&arguments.only)?;
     if arguments.write {
         machine::is_quiet()?;
     }
     // Before the build, which is a load of its own.
     let facts = machine::facts(arguments.runs);
-    let stage = Stage::set(chosen.iter().any(|series| series.needs_python()))?;
+    let needs_python =
+        chosen.iter().any(|series| series.needs_python()) || parts.iter().any(|part| part.needs_python());
+    let stage = Stage::set(needs_python)?;
+    let measured = if chosen.is_empty() { Vec::new() } else { programs(&chosen, &stage, arguments.runs)? };
+    let found = watch::measure(&stage, &parts, Often { runs: arguments.runs, flaps: arguments.flaps })?;
+    let text = page::render(&facts, &measured, BARS, &found);
+    io::stdout().write_all(text.as_bytes()).map_err(|fault| fault.to_string())?;
+    if arguments.write {
+        page::write(&text)?;
+        page::write_picture(&chart::draw(&found.curves()))?;
+    }
+    let is_met = BARS.iter().all(|bar| bar.judge(&measured).is_none_or(|judged| judged.is_met));
+    Ok(is_met && found.is_met())
+}
+
+/// Times each of these in turn, round after round.
+fn programs<'a>(chosen: &[&'a Series], stage: &Stage, runs: usize) -> Result<Vec<Measured<'a>>, String> {
     let mut samples: Vec<Vec<f64>> = vec![Vec::new(); chosen.len()];
-    say(&format!("{} rounds of {} programs", arguments.runs, chosen.iter().filter(|one| one.is_process()).count()));
-    for round in 0..WARM_UP_ROUNDS + arguments.runs {
+    say(&format!("{runs} rounds of {} programs", chosen.iter().filter(|one| one.is_process()).count()));
+    for round in 0..WARM_UP_ROUNDS + runs {
         // Another one begins each time, so that none always runs in the wake of the same other one.
         for place in 0..chosen.len() {
             let index = (place + round) % chosen.len();
             let Some((series, samples)) = chosen.get(index).zip(samples.get_mut(index)) else { continue };
-            let Some(millis) = time(series, &stage)? else { continue };
+            let Some(millis) = time(series, stage)? else { continue };
             if round >= WARM_UP_ROUNDS {
                 samples.push(millis);
             }
         }
     }
-    stage.library_calls(arguments.runs, &mut |name, millis| {
+    stage.library_calls(runs, &mut |name, millis| {
         let found = chosen
             .iter()
             .zip(&mut samples)
@@ -93,27 +115,24 @@ fn measure(arguments: &BenchArgs) -> Result<bool, String> {
     })?;
     let mut measured = Vec::new();
     for (series, samples) in chosen.iter().zip(&samples) {
-        let peak = peak(series, &stage)?;
+        let peak = peak(series, stage)?;
         measured.push(Measured { series, summary: Summary::of(samples), peak });
     }
-    let text = page::render(&facts, &measured, BARS);
-    io::stdout().write_all(text.as_bytes()).map_err(|fault| fault.to_string())?;
-    if arguments.write {
-        page::write(&text)?;
-    }
-    Ok(BARS.iter().all(|bar| bar.judge(&measured).is_none_or(|judged| judged.is_met)))
+    Ok(measured)
 }
 
 /// What to measure: everything, or what was asked for with its peers.
-fn chosen(only: &[String]) -> Result<Vec<&'static Series>, String> {
-    let asked = |series: &&Series| only.is_empty() || only.iter().any(|name| series.name.contains(name.as_str()));
-    let names: Vec<&str> = SERIES.iter().filter(asked).map(|series| series.name).collect();
-    if names.is_empty() {
-        let all: Vec<&str> = SERIES.iter().map(|series| series.name).collect();
-        return Err(format!("nothing has such a name; there are: {}", all.join(", ")));
+fn chosen(only: &[String]) -> Result<(Vec<&'static Series>, Vec<Part>), String> {
+    let is_asked = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
+    let names: Vec<&str> = SERIES.iter().map(|series| series.name).filter(|name| is_asked(name)).collect();
+    let parts: Vec<Part> = Part::ALL.into_iter().filter(|part| is_asked(part.name())).collect();
+    if names.is_empty() && parts.is_empty() {
+        let all = SERIES.iter().map(|series| series.name).chain(Part::ALL.map(Part::name));
+        return Err(format!("nothing has such a name; there are: {}", all.collect::<Vec<_>>().join(", ")));
     }
     let is_peer = |name: &str| BARS.iter().any(|bar| names.contains(&bar.of) && bar.peer() == Some(name));
-    Ok(SERIES.iter().filter(|series| names.contains(&series.name) || is_peer(series.name)).collect())
+    let series = SERIES.iter().filter(|series| names.contains(&series.name) || is_peer(series.name)).collect();
+    Ok((series, parts))
 }
 
 /// One run, in milliseconds; nothing for what is measured otherwise or cannot be measured here.

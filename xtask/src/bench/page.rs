@@ -8,6 +8,7 @@ use std::path::Path;
 use super::bars::{Bar, Judged, What};
 use super::series::{Series, Source};
 use super::stats::Summary;
+use super::watch::found::Found;
 
 /// What stands around the tables in the page.
 const BEGINS: &str = "<!-- written by `cargo xtask bench --write`: begin -->\n";
@@ -33,10 +34,21 @@ pub(super) enum Peak {
     Kib(u32),
 }
 
-/// The facts and two tables.
-pub(super) fn render(facts: &[String], measured: &[Measured<'_>], bars: &[Bar]) -> String {
-    let mut text = facts.join("\n");
-    text.push_str("\n\n| measured | min | median | p95 | peak memory |\n|---|---:|---:|---:|---:|\n");
+/// The facts, two tables, and those of the watch.
+pub(super) fn render(facts: &[String], measured: &[Measured<'_>], bars: &[Bar], found: &Found) -> String {
+    let mut text = facts.join("\n") + "\n";
+    if !measured.is_empty() {
+        text.push_str(&tables(measured, bars));
+    }
+    if !found.is_empty() {
+        text.push_str(&found.render());
+    }
+    text
+}
+
+fn tables(measured: &[Measured<'_>], bars: &[Bar]) -> String {
+    let mut text = String::new();
+    text.push_str("\n| measured | min | median | p95 | peak memory |\n|---|---:|---:|---:|---:|\n");
     for one in measured {
         let _ = writeln!(text, "| {} | {} | {} |", one.series.title, times(one), peak(one.peak));
     }
@@ -98,6 +110,12 @@ pub(super) fn write(tables: &str) -> Result<(), String> {
     std::fs::write(&path, page).map_err(|fault| format!("cannot write {}: {fault}", path.display()))
 }
 
+/// Puts the picture of the watch's cost beside the page, which shows it.
+pub(super) fn write_picture(picture: &str) -> Result<(), String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures/watch-cost.svg");
+    std::fs::write(&path, picture).map_err(|fault| format!("cannot write {}: {fault}", path.display()))
+}
+
 fn replaced(page: &str, tables: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGINS)?;
     let (_, after) = rest.split_once(ENDS)?;
@@ -125,7 +143,7 @@ mod tests {
             measured("call_lookup", 0.002, Peak::NotAProcess),
             Measured { summary: None, ..measured("ib_async", 0.0, Peak::NotMeasured) },
         ];
-        let text = render(&["- rounds: 3".into()], &found, BARS);
+        let text = render(&["- rounds: 3".into()], &found, BARS, &Found::default());
         assert_eq!(
             text,
             "- rounds: 3\n\n\

@@ -110,6 +110,21 @@ impl Stage {
         self.telling("told", &["--expect-mode", "paper"])
     }
 
+    /// The program itself.
+    pub(super) fn program(&self) -> PathBuf {
+        self.binaries.join("ibga")
+    }
+
+    /// The folder that goes away with the stage.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// None where there is no Python client.
+    pub(super) fn python_path(&self) -> Option<&Path> {
+        self.python.as_deref()
+    }
+
     pub(super) fn bare_client(&self) -> Command {
         let mut command = self.prepared(self.binaries.join("examples/bare_client"));
         command.args(["127.0.0.1", &self.gateway.port]);
