@@ -43,8 +43,11 @@ pub(super) fn measure(stage: &Stage, gateways: usize) -> Result<(Point, Option<H
         simulator.switch_all("broker_link_down")?;
         watch.files.follow(watch.all(), |state| state.cause == Some(Cause::BrokerLinkDown), LIMIT)?;
         change_millis = change_millis.max(happened.elapsed().as_secs_f64() * 1e3);
+        watch.files.forget()?;
+        let happened = Stopwatch::start();
         simulator.switch_all("broker_link_restored")?;
-        watch.files.settle(watch.all(), is_ready, LIMIT)?;
+        watch.files.follow(watch.all(), is_ready, LIMIT)?;
+        change_millis = change_millis.max(happened.elapsed().as_secs_f64() * 1e3);
     }
     let peer = if gateways == found::PEER_SIZE { peer::start(stage, &simulator.addresses)? } else { None };
     pause(SETTLES);

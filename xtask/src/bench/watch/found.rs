@@ -69,7 +69,7 @@ pub(super) struct Held {
 pub(super) struct Flapped {
     pub(super) gateways: usize,
     pub(super) times: usize,
-    /// After the first tenth, and at the end.
+    /// After the first half, and at the end.
     pub(super) memory_kib: (f64, f64),
     pub(super) open_files: (usize, usize),
     /// The most sessions with one gateway at any time, and how often they were counted.
@@ -243,7 +243,7 @@ impl Found {
         let (few, many) = open_files;
         vec![
             Row::new(
-                format!("{gateways} gateways, {times} ups and downs each: growth of memory after the first tenth"),
+                format!("{gateways} gateways, {times} ups and downs each: growth of memory in the second half"),
                 growth,
                 "%",
                 Some(3.0),
