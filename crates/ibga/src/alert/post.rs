@@ -460,7 +460,7 @@ pub(crate) fn told_after(settings: &AlertSettings, by: Reporter) -> Duration {
 }
 
 /// What the operator wants to be told.
-fn policy(settings: &AlertSettings, by: Reporter) -> Policy {
+pub(crate) fn policy(settings: &AlertSettings, by: Reporter) -> Policy {
     let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     Policy {
         after: signed(told_after(settings, by)),

@@ -1,168 +1,11 @@
-use std::path::Path;
+mod bench;
+mod week;
 
-use ibga_core::cause::Cause;
 use ibga_core::log_hints::{LogHint, LogHintKind};
-use ibga_core::observation::ConnectFailure;
-use ibga_tws::frame;
 use ibga_tws::probe::Event;
-use ibga_tws::session::Action;
 
 use super::*;
-use crate::settings::{Flags, Sources};
-
-fn settings(variables: &[(&str, &str)]) -> Arc<Settings> {
-    let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-    let sources = Sources {
-        environment: &value,
-        environment_names: vec![],
-        read: &|_: &Path, _: &[u32]| Ok(None),
-        user_id: 0,
-        host_name: &String::new,
-        zone: &|| TimeZone::UTC,
-    };
-    Arc::new(Settings::load(&Flags::default(), &sources).expect("settings"))
-}
-
-fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-/// A machine with hand-cranked clocks, whose socket does what the test says.
-struct Bench {
-    machine: Machine,
-    now: Now,
-    /// What the gateway at the other end is.
-    gateway: Gateway,
-    /// What was to be done, in words.
-    log: Vec<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gateway {
-    Refusing,
-    Silent,
-    Ready,
-}
-
-impl Bench {
-    fn new(variables: &[(&str, &str)], gateway: Gateway) -> Self {
-        let wall = "2026-11-25T02:00:00Z".parse().expect("an instant");
-        let machine = Machine::new(settings(variables), TimeZone::UTC, None, Practice::Real);
-        Self { machine, now: Now { wall, running: Duration::ZERO }, gateway, log: Vec::new() }
-    }
-
-    /// Lets time pass, and does what session and machine want meanwhile.
-    fn run_to(&mut self, until: Duration) {
-        loop {
-            let action = self.machine.session.next_action(self.now.running);
-            self.take_news();
-            let next = match action {
-                Action::Connect(_) => {
-                    let event = if self.gateway == Gateway::Refusing {
-                        Event::ConnectFailed(ConnectFailure::Refused)
-                    } else {
-                        Event::Connected
-                    };
-                    self.event(&event);
-                    continue;
-                }
-                Action::Send(bytes) => {
-                    self.answer(&bytes);
-                    continue;
-                }
-                Action::Close => continue,
-                Action::Wait(at) => self.machine.next_moment().map_or(at, |moment| moment.min(at)),
-            };
-            if next > until {
-                self.pass(until);
-                return;
-            }
-            self.pass(next);
-            let effects = self.machine.tick(self.now);
-            self.note(effects);
-        }
-    }
-
-    fn pass(&mut self, until: Duration) {
-        let passed = until.saturating_sub(self.now.running);
-        self.now.running = until;
-        self.now.wall = self.now.wall.checked_add(passed).expect("an instant");
-    }
-
-    fn event(&mut self, event: &Event<'_>) {
-        self.machine.session.handle(event, self.now.running);
-        self.take_news();
-    }
-
-    fn text(&mut self, message: &str) {
-        let bytes = frame::encode(message.replace('|', "\0").as_bytes());
-        self.event(&Event::Bytes(&bytes));
-    }
-
-    fn answer(&mut self, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        if self.gateway != Gateway::Ready {
-            return;
-        }
-        if text.starts_with("API\0") {
-            return self.text("178|20261125 02:00:00 UTC|");
-        }
-        if text.contains("71\0") {
-            self.text("15|1|DU1234567|");
-            self.text("9|1|1|");
-        }
-        if text.contains("\u{5}49\0") {
-            let time = format!("49|1|{}|", self.now.wall.as_second());
-            self.text(&time);
-        }
-        if text.contains("8\x001\x001\0") {
-            self.text("9|1|2|");
-        }
-        if let Some((_, rest)) = text.split_once("9\x008\0") {
-            let id = rest.split('\0').next().unwrap_or_default().to_owned();
-            self.text(&format!("52|1|{id}|"));
-        }
-    }
-
-    fn take_news(&mut self) {
-        if let Some(news) = self.machine.session.take_news() {
-            let effects = self.machine.news(news, self.now);
-            self.note(effects);
-        }
-    }
-
-    fn note(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            let at = self.now.running.as_secs();
-            self.log.push(match effect {
-                Effect::Write(report) => format!("{at} write {}", report.cause().map_or("?", Cause::code)),
-                Effect::Announce(change) => format!("{at} now {}", change.to),
-                Effect::Tell { report, .. } => format!("{at} tell {}", report.cause().map_or("?", Cause::code)),
-                Effect::ReadLog(container) => format!("{at} log of {}", container.name),
-                // The tests tell of it where they mean it.
-                Effect::Forecast => continue,
-                Effect::Recall => format!("{at} recall"),
-                Effect::Recover(order) => format!("{at} {}", order.plan.recipe),
-                Effect::GiveUp(order) => format!("{at} give up {}", order.cause),
-                Effect::LeftAlone(why) => format!("{at} left alone: {}", why.code()),
-            });
-        }
-    }
-
-    fn container(&mut self, answer: &Result<Answer, EngineError>) {
-        let effects = self.machine.container(answer, self.now);
-        self.note(effects);
-    }
-
-    fn told(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.log)
-    }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "as the engine answers")]
-fn found(state: ContainerState) -> Result<Answer, EngineError> {
-    Ok(Answer::Found(Container { name: "ibga".into(), id: "0123456789ab".into(), state, engine_word: String::new() }))
-}
+use bench::{Bench, Gateway, found, secs, settings};
 
 fn hint(kind: LogHintKind) -> LogSeen {
     LogSeen::Hint(LogHint { kind, line: "a line".into() })
@@ -298,15 +141,9 @@ fn acts(bench: &mut Bench) -> Vec<String> {
 }
 
 impl Bench {
-    fn log_says(&mut self, log: LogSeen) {
-        let Some(container) = self.machine.found.clone() else { return };
-        let effects = self.machine.log(&container, log, self.now);
-        self.note(effects);
-    }
-
     /// What was ordered has been done.
     fn done(&mut self) {
-        let outcome = Outcome::Done { text: "done".into(), kept: super::super::teller::Kept::default() };
+        let outcome = Outcome::Done { text: "done".into(), kept: crate::watch::teller::Kept::default() };
         self.machine.recovered(&outcome, self.now);
     }
 }
