@@ -31,6 +31,10 @@ pub const FLAPPING_SPAN: SignedDuration = SignedDuration::from_mins(10);
 /// Most changes that are remembered; more would be told as one anyway.
 const CHANGES_KEPT_MAX: usize = 64;
 
+/// How long another cause has to hold while a trading session is near, where people know already that something is wrong: whatever
+/// starts again goes through a few of them within a minute.
+const ANOTHER_SETTLES: SignedDuration = SignedDuration::from_mins(1);
+
 /// How often the waiting time may pass while the causes go on changing.
 const CHANGING_CAUSES_FACTOR: i32 = 2;
 
@@ -99,7 +103,8 @@ pub fn observe(memory: Option<&Memory>, report: &Report, policy: &Policy, hours:
     forget_changes(&mut memory, policy, now);
     take_in(&mut memory, state, since);
     memory.keep_waits(now);
-    let kind = due(&memory, policy, hours, now);
+    let kind =
+        due(&memory, policy, hours, now).filter(|kind| *kind != Kind::Problem || !is_maintenance(report, hours, now));
     let alerts = kind.map(|kind| tell(&mut memory, kind, &About { report, hours, now })).into_iter().collect();
     memory.keep_waits(now);
     Step { memory, alerts }
@@ -167,10 +172,27 @@ fn due(memory: &Memory, policy: &Policy, hours: &Hours, now: Timestamp) -> Optio
 /// Whether the cause has held long enough to be told, or people have believed something else for so long that it no longer
 /// matters which cause it is.
 fn has_held(memory: &Memory, policy: &Policy, hours: &Hours, now: Timestamp) -> bool {
-    let wait = if hours.is_near(now, LOUD_BEFORE) { policy.settles.min(policy.after) } else { policy.after };
+    let wait = if hours.is_near(now, LOUD_BEFORE) { settles(memory, policy).min(policy.after) } else { policy.after };
     let longest = wait.saturating_mul(CHANGING_CAUSES_FACTOR);
     now.duration_since(memory.since) >= wait
         || memory.differs_since.is_some_and(|since| now.duration_since(since) >= longest)
+}
+
+/// How long a cause has to hold while trading is near. Whoever is asked to approve has a few minutes, so that it is told as soon as the
+/// first cause would be.
+fn settles(memory: &Memory, policy: &Policy) -> SignedDuration {
+    let is_known = !memory.tells_ready() && !memory.tells_changing();
+    let is_urgent = memory.state.cause == Some(Cause::TwoFactorPending);
+    if is_known && !is_urgent { policy.settles.max(ANOTHER_SETTLES) } else { policy.settles }
+}
+
+/// Whether IBKR's weekend maintenance explains it: the link to the broker may be down for hours then, and comes back by itself. What
+/// still holds when the window ends, or when trading is near, is told then.
+fn is_maintenance(report: &Report, hours: &Hours, now: Timestamp) -> bool {
+    let forecast = report.more.as_ref().and_then(|more| more.forecast.as_ref());
+    matches!(report.cause(), Some(Cause::BrokerLinkDown | Cause::BrokerSilent))
+        && forecast.is_some_and(|forecast| forecast.weekend.is_on(now))
+        && !hours.is_near(now, LOUD_BEFORE)
 }
 
 /// People know of it. Whether they have to be told again.

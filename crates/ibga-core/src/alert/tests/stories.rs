@@ -78,6 +78,60 @@ fn a_new_cause_has_to_hold_like_the_first() {
     tells(&watcher(), &format!("{told}{others}"), &heard);
 }
 
+/// A start goes through several causes; an approval that is waited for cannot wait itself.
+#[test]
+fn what_a_start_goes_through_is_no_news_near_trading_either() {
+    let hurried = Policy { settles: SignedDuration::from_secs(5), ..watcher() };
+    for (then, heard) in [
+        ("09:32 port_refused\n09:33 ready", &["09:31 problem container_stopped", "09:33 recovery ready"][..]),
+        ("09:32-09:34 port_refused", &["09:31 problem container_stopped", "09:33 problem port_refused"]),
+        ("09:32-09:33 api_silent\n09:33 ready", &["09:31 problem container_stopped", "09:33 recovery ready"]),
+    ] {
+        tells(&hurried, &format!("09:00 ready\n09:30-09:32 container_stopped\n{then}"), heard);
+    }
+    let first = SignedDuration::from_secs(5);
+    let pending = SignedDuration::from_secs(10);
+    let mut desk = Desk::new(&hurried);
+    desk.look(Cause::ContainerStopped, instant("09:30"));
+    desk.look(Cause::ContainerStopped, instant("09:30") + first);
+    desk.look(Cause::TwoFactorPending, instant("09:31"));
+    desk.look(Cause::TwoFactorPending, instant("09:31") + pending);
+    let heard: Vec<Option<Cause>> = desk.heard.iter().map(|alert| alert.cause).collect();
+    assert_eq!(heard, [Some(Cause::ContainerStopped), Some(Cause::TwoFactorPending)]);
+}
+
+/// IBKR's maintenance from Friday 23:00 to Saturday 03:00 in New York.
+#[test]
+fn a_link_that_the_weekend_takes_is_told_when_it_stays_away() {
+    let zone = TimeZone::get("Asia/Hong_Kong").expect("a zone");
+    let local = |clock: &str| {
+        let at: jiff::civil::DateTime = format!("2026-11-28T{clock}:00").parse().expect("a time");
+        zone.to_timestamp(at).expect("an instant")
+    };
+    let market =
+        crate::calendar::Market::of_one(crate::calendar::Calendar::for_exchange("XHKG".parse().expect("known")));
+    let heard = |cause: Cause, from: &str, at: &str| {
+        let (since, now) = (local(from), local(at));
+        let mut seen = report(cause, since, now);
+        if let Some(more) = &mut seen.more {
+            more.forecast = Forecast::new(&market, &[], now);
+        }
+        let known = Memory::known(&report(Cause::Ready, local("00:00"), local("00:00")), local("00:00"));
+        let hours = Hours::of(&market.at(now));
+        observe(Some(&known), &seen, &watcher(), &hours, now).alerts.len()
+    };
+    for (cause, from, at, expected) in [
+        (Cause::BrokerLinkDown, "12:01", "12:30", 0),
+        (Cause::BrokerSilent, "12:01", "15:59", 0),
+        (Cause::BrokerLinkDown, "12:01", "16:00", 1),
+        (Cause::BrokerLinkDown, "11:00", "11:59", 1),
+        (Cause::ContainerStopped, "12:01", "12:30", 1),
+        (Cause::ApiSilent, "12:01", "12:30", 1),
+    ] {
+        assert_eq!(heard(cause, from, at), expected, "{cause} from {from} at {at}");
+    }
+}
+
 #[test]
 fn flapping_is_told_once_and_once_when_it_settles() {
     // Off hours nothing holds long enough to be told before.
