@@ -199,17 +199,41 @@ impl Forecast {
         self
     }
 
+    /// The weekly end because of which the next restart asks for an approval; none if it does not.
+    pub fn asks_at_restart(&self) -> Option<Timestamp> {
+        (self.approval.when == When::AtRestart).then_some(self.token.last)
+    }
+
+    /// The same for a gateway that has stayed logged in since its next restart was told to ask, because of this weekly end: a link
+    /// that comes and goes approves nothing.
+    #[must_use]
+    pub fn still_asking(mut self, because_of: Timestamp, now: Timestamp) -> Self {
+        let last = self.token.last;
+        let asks = because_of == last && now.duration_since(last) < RESTARTS_WITHIN;
+        if asks && self.approval.when == When::AfterTokenEnd {
+            self.approval = self.at_restart();
+        }
+        self
+    }
+
+    fn at_restart(&self) -> Approval {
+        Approval { when: When::AtRestart, from: None, until: self.no_later_than() }
+    }
+
+    /// While trading is on there is no time left.
+    fn no_later_than(&self) -> Option<Timestamp> {
+        self.next_open.filter(|_| self.trading == Trading::Off)
+    }
+
     fn approval_of(&self, cause: Cause, since: Timestamp, now: Timestamp) -> Approval {
-        // While trading is on there is no time left.
-        let until = self.next_open.filter(|_| self.trading == Trading::Off);
         if cause.asks_for_approval() {
             // Nobody can log in while all servers may be down.
             let from = self.weekend.is_on(now).then_some(self.weekend.ends);
-            return Approval { when: When::Now, from, until };
+            return Approval { when: When::Now, from, until: self.no_later_than() };
         }
         let last = self.token.last;
         if cause == Cause::Ready && since < last && now.duration_since(last) < RESTARTS_WITHIN {
-            return Approval { when: When::AtRestart, from: None, until };
+            return self.at_restart();
         }
         self.token.approval()
     }

@@ -153,6 +153,8 @@ pub struct Circumstances<'a> {
     pub hours_of: Option<HoursQuestion>,
     /// What is ahead, whatever it says of the login.
     pub forecast: Option<Forecast>,
+    /// The weekly end because of which the gateway's next restart asked for an approval when that was last told.
+    pub asks_at_restart: Option<Timestamp>,
     /// Who writes it.
     pub writer: Writer,
 }
@@ -188,7 +190,14 @@ impl Report {
                 broker: seen.api.broker,
                 orders: Some(seen.api.orders),
                 broker_hours: at.hours_of.and_then(|question| BrokerHours::of(question, &seen.api)),
-                forecast: at.forecast.map(|forecast| forecast.about(verdict.cause, since, at.now)),
+                forecast: at.forecast.map(|forecast| {
+                    let forecast = forecast.about(verdict.cause, since, at.now);
+                    let stayed = !accounts.is_empty() && at.previous.is_some_and(|before| before.authenticated);
+                    match at.asks_at_restart.filter(|_| stayed) {
+                        Some(because_of) => forecast.still_asking(because_of, at.now),
+                        None => forecast,
+                    }
+                }),
                 warnings: verdict.warnings.clone(),
                 server_version: match seen.api.hello {
                     Some(Hello::Version(version) | Hello::TooOld(version)) => Some(version),
@@ -534,6 +543,7 @@ pub(crate) mod tests {
                 remedy: None,
                 hours_of: Some(HoursQuestion { contract: "700 SEHK STK HKD".into(), exchange: Exchange::XHKG }),
                 forecast: forecast_then(),
+                asks_at_restart: None,
                 writer,
             },
         )

@@ -193,7 +193,9 @@ pub(crate) fn is_about(report: &Report, settings: &Settings) -> bool {
 fn judge(settings: &Settings, seen: &Observation, previous: Option<&Report>, zone: &TimeZone) -> Report {
     let now = clock::now();
     let (resets, forecast) = (|| settings.resets(), || forecast(settings, previous, now));
-    judge_at(settings, seen, previous, &Moment { now, zone, resets: &resets, forecast: &forecast })
+    let told = previous.and_then(|report| report.more.as_ref()).and_then(|more| more.forecast.as_ref());
+    let asks_at_restart = told.and_then(Forecast::asks_at_restart);
+    judge_at(settings, seen, previous, &Moment { now, zone, resets: &resets, forecast: &forecast, asks_at_restart })
 }
 
 /// When and where an observation is judged.
@@ -206,6 +208,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) resets: &'a dyn Fn() -> Vec<DailyReset>,
     /// What is ahead, as far as it is known.
     pub(crate) forecast: &'a dyn Fn() -> Option<Forecast>,
+    /// The weekly end because of which the next restart asked for an approval when that was last told.
+    pub(crate) asks_at_restart: Option<Timestamp>,
 }
 
 /// Judges an observation and makes the report.
@@ -233,6 +237,7 @@ pub(crate) fn judge_at(
             remedy,
             hours_of: settings.probe_contract.as_ref().map(ProbeContract::hours_question),
             forecast: (moment.forecast)(),
+            asks_at_restart: moment.asks_at_restart,
             writer: writer(),
         },
     )

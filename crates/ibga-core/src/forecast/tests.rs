@@ -218,6 +218,18 @@ fn when_a_person_should_approve() {
         let seen = format!("{} {} {} {}", when.code(), text(from), text(until), forecast.asks_before_open());
         assert_eq!(seen, expected, "{now} {cause}");
     }
+    // A link that was lost and came back has approved nothing; a login has.
+    let (before, at) = (in_hong_kong("29 20:29"), in_hong_kong("29 20:30"));
+    let (then, now) = (instant(&before), instant(&at));
+    let told = forecast(&before).about(Cause::Ready, day_before(&before), then);
+    let because_of = told.asks_at_restart().expect("it asks");
+    for (cause, is_to_come) in [(Cause::BrokerLinkDown, true), (Cause::Ready, true), (Cause::ApiSilent, false)] {
+        let seen = forecast(&at).about(cause, now, now).still_asking(because_of, now);
+        assert_eq!(seen.approval.when == When::AtRestart, is_to_come, "{cause}");
+    }
+    let late = in_hong_kong("30 14:00");
+    let seen = forecast(&late).about(Cause::Ready, instant(&late), instant(&late));
+    assert_eq!(seen.still_asking(because_of, instant(&late)).approval.when, When::AfterTokenEnd, "a day has passed");
     // Approved after the weekly end.
     let at = instant(&in_hong_kong("29 20:00"));
     let ready = forecast(&in_hong_kong("29 20:00")).about(Cause::Ready, at - SignedDuration::from_mins(5), at);

@@ -151,6 +151,7 @@ fn gate_says(recording: &Recording, verdict: &Verdict, seen: &Observation) -> St
             hours_of: None,
             remedy: None,
             forecast: None,
+            asks_at_restart: None,
             writer,
         },
     );

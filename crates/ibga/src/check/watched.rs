@@ -96,7 +96,13 @@ fn held_against(mut report: Report, settings: &Settings, zone: &TimeZone) -> Rep
     if let Some(more) = &mut report.more {
         more.cause = cause;
         more.since = report.timestamp;
-        let moment = Moment { now: report.timestamp, zone, resets: &|| settings.resets(), forecast: &|| None };
+        let moment = Moment {
+            now: report.timestamp,
+            zone,
+            resets: &|| settings.resets(),
+            forecast: &|| None,
+            asks_at_restart: None,
+        };
         more.remedy = remedy_for(settings, cause, None, &moment);
     }
     report

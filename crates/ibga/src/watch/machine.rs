@@ -128,7 +128,7 @@ impl Machine {
             log: None,
             log_read_at: None,
             recovery: settings.recovery.clone().map(|plan| Recovery::new(plan, practice)),
-            ahead: Ahead::default(),
+            ahead: previous.as_ref().map(Ahead::after).unwrap_or_default(),
             published: previous,
             before: None,
             changed_at: Duration::ZERO,
@@ -223,7 +223,7 @@ impl Machine {
     /// What is ahead was worked out, or cannot be.
     pub(super) fn forecast(&mut self, forecast: Option<Forecast>, now: Now) -> Vec<Effect> {
         let is_news = self.ahead.forecast.is_none() && forecast.is_some();
-        self.ahead = Ahead { forecast, is_asked: false };
+        self.ahead = Ahead { forecast, is_asked: false, ..self.ahead };
         if is_news && self.has_looked { self.judge(now) } else { Vec::new() }
     }
 
@@ -304,8 +304,10 @@ impl Machine {
         let seen = Observation { started_at, container: self.container.clone(), api, hint, fault: None };
         let resets = || self.resets.clone();
         let forecast = || self.ahead.forecast.clone().filter(|forecast| forecast.is_ahead(now.wall));
-        let moment = Moment { now: now.wall, zone: &self.zone, resets: &resets, forecast: &forecast };
+        let asks_at_restart = self.ahead.asks_at_restart;
+        let moment = Moment { now: now.wall, zone: &self.zone, resets: &resets, forecast: &forecast, asks_at_restart };
         let report = judge_at(&self.settings, &seen, self.published.as_ref(), &moment);
+        self.ahead.was_told(&report);
         let changed = transition(self.published.as_ref(), &report);
         let mut effects = vec![Effect::Write(Box::new(report.clone()))];
         let previous = self.published.replace(report);
@@ -358,9 +360,27 @@ struct Ahead {
     forecast: Option<Forecast>,
     /// Somebody works it out anew.
     is_asked: bool,
+    /// The weekly end because of which the next restart asks for an approval, as long as nobody logged in since.
+    asks_at_restart: Option<Timestamp>,
 }
 
 impl Ahead {
+    /// What the report of whoever looked before leaves to know.
+    fn after(report: &Report) -> Self {
+        let mut ahead = Self::default();
+        ahead.was_told(report);
+        ahead
+    }
+
+    /// A report told it, or could not while it was worked out anew.
+    fn was_told(&mut self, report: &Report) {
+        match report.more.as_ref().and_then(|more| more.forecast.as_ref()) {
+            Some(told) => self.asks_at_restart = told.asks_at_restart(),
+            None if !report.authenticated => self.asks_at_restart = None,
+            None => {}
+        }
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         !self.is_asked && !self.forecast.as_ref().is_some_and(|forecast| forecast.holds(now))
     }
