@@ -113,6 +113,11 @@ fn templates_of_alerts() {
 }
 
 #[test]
+fn week() {
+    compare("week.md", &pages::week());
+}
+
+#[test]
 fn causes() {
     compare("causes.md", &pages::causes());
 }

@@ -117,3 +117,40 @@ pub(crate) fn commands(commands: &[Command]) -> String {
     }
     page
 }
+
+/// The week that the watch is played through, as its snapshot has it.
+pub(crate) fn week() -> String {
+    let snapshot =
+        include_str!("../../src/watch/machine/tests/snapshots/ibga__watch__machine__tests__week__hong_kong.snap");
+    let (_, chronicle) = snapshot.split_once("\n---\n").unwrap_or(("", snapshot));
+    format!(
+        "# One week\n\n{}\
+         What `ibga watch` makes of one week of a gateway in Hong Kong, whose account is served by the Asian servers: nightly resets, the \
+         daily restart, a container that stops at noon and another time within a reset, a gateway that answers nobody in the middle of \
+         trading, a wedged listener, the weekend's maintenance, and the end of the weekly login with an approval that comes late.\n\n\
+         A test plays it in simulated time against the code that runs in reality: session, verdict, forecast, recovery and the policy of \
+         alerts. It holds the status file against what is so at every moment: after a loss that anybody tells it never says ready, after a \
+         silent one for 25 seconds at most; an API that opens is ready within 1.5 seconds. Nothing is done within 8 minutes of a reset or \
+         while an approval is pending.\n\n\
+         ```toml\n\
+         container = \"ibga\"\n\
+         recover = [\"container_stopped\", \"api_silent\"]\n\
+         recover_with = \"run /usr/bin/docker restart ibga\"\n\
+         reset_windows = [\"04:45-06:05 Asia/Hong_Kong Asia\", \"20:15-21:15 Asia/Hong_Kong Asia\"]\n\
+         ```\n\n\
+         Everything else is as it comes; trading is that of the Hong Kong exchange, 09:30 to 12:00 and 13:00 to 16:00. All times are those of \
+         Hong Kong. `gateway` and `container` are what happened, `status` is what the status file said from then on, `forecast` what it said of \
+         the next approval, `recovery` and `left alone` what was done and why not, `told` the subject of what people were sent.\n\n\
+         ```text\n{}```\n\n\
+         ## The timeline\n\n\
+         `crates/ibga/tests/week/hong-kong.timeline`. Play it yourself, a thousand times as fast: \
+         `ibga simulate --timeline hong-kong.timeline --speed 1000` ([simulator.md](simulator.md)).\n\n\
+         ```text\n{}```\n\n\
+         Beside it `crates/ibga/tests/week/hong-kong.container`:\n\n\
+         ```text\n{}```\n",
+        made_by(),
+        chronicle,
+        include_str!("../week/hong-kong.timeline"),
+        include_str!("../week/hong-kong.container"),
+    )
+}
