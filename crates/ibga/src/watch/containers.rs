@@ -25,6 +25,10 @@ const EVENTS_MARGIN: SignedDuration = SignedDuration::from_secs(5);
 const GATHERING: Duration = Duration::from_millis(20);
 const GATHERED_MAX: usize = 1_000;
 
+/// How long after an event everything is asked once more: Docker 20.10 tells of a container's end before its list of containers knows
+/// of it, and for as long as cleaning up behind it takes.
+const AGAIN_AFTER: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(5)];
+
 /// How often everything is asked anew beside the events: a subscription over a network may die without a word.
 const REVIEW_INTERVAL: Duration = Duration::from_mins(5);
 
@@ -82,19 +86,28 @@ impl Containers {
             Err(fault) => return Ended::With(fault),
         };
         let mut review = tokio::time::interval(REVIEW_INTERVAL);
+        let mut again = [].iter();
         loop {
             let reviewed = tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
                         let events = gathered(event, &mut events).await;
-                        self.review(address, |selector, _| events.iter().any(|event| concerns(event, selector))).await
+                        let concerned = |selector: &Selector| events.iter().any(|event| concerns(event, selector));
+                        if !self.those(|selector, _| concerned(selector)).is_empty() {
+                            again = AGAIN_AFTER.iter();
+                            review.reset_after(next(&mut again));
+                        }
+                        self.review(address, |selector, _| concerned(selector)).await
                     }
                     // It was restarted, perhaps; the questions of the next round find out.
                     Some(Err(_)) | None => return Ended::Quietly,
                 },
                 () = self.added.notified() => self.review(address, |_, said| said.borrow().is_none()).await,
                 // The first tick comes at once.
-                _ = review.tick() => self.review(address, |_, _| true).await,
+                _ = review.tick() => {
+                    review.reset_after(next(&mut again));
+                    self.review(address, |_, _| true).await
+                }
             };
             match reviewed {
                 Ok(()) => *pause = PAUSE_FIRST,
@@ -152,6 +165,11 @@ async fn gathered(
         }
     }
     gathered
+}
+
+/// How long until everything is asked once more.
+fn next<'a>(again: &mut impl Iterator<Item = &'a Duration>) -> Duration {
+    again.next().copied().unwrap_or(REVIEW_INTERVAL)
 }
 
 fn concerns(event: &ContainerEvent, selector: &Selector) -> bool {
