@@ -1,3 +1,5 @@
+mod slow_peers;
+
 use ibga_core::cause::Cause;
 use ibga_core::observation::{ConnectFailure, ContainerSeen, Observation};
 use ibga_core::verdict::{Expectations, judge};
