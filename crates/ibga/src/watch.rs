@@ -6,19 +6,19 @@
 //!
 //! | file | about |
 //! |---|---|
-//! | `machine.rs` | what one gateway's events come to, without I/O |
+//! | `machine.rs`, `machine/` | what one gateway's events come to, without I/O |
 //! | `gateway.rs` | the task of one gateway: lock, socket, status file |
 //! | `containers.rs` | the container engine's events, for all gateways |
-//! | `recovery.rs` | one act of recovery, from its note in the store to what came of it |
+//! | `act.rs` | one act of recovery, from its note in the store to what came of it |
 //! | `teller.rs` | the thread that writes the store, and sending what is due |
 //! | `notify.rs`, `log.rs` | systemd and the log |
 
+mod act;
 mod containers;
 mod gateway;
 mod log;
 mod machine;
 mod notify;
-mod recovery;
 mod teller;
 
 use std::cell::RefCell;

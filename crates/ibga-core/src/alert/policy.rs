@@ -101,7 +101,7 @@ pub fn observe(memory: Option<&Memory>, report: &Report, policy: &Policy, hours:
     let mut memory = memory.cloned().unwrap_or_else(|| Memory::first(state, since));
     memory.rebase(now);
     forget_changes(&mut memory, policy, now);
-    take_in(&mut memory, state, since);
+    take_in(&mut memory, state, since, policy);
     memory.keep_waits(now);
     let kind =
         due(&memory, policy, hours, now).filter(|kind| *kind != Kind::Problem || !is_maintenance(report, hours, now));
@@ -119,7 +119,7 @@ fn forget_changes(memory: &mut Memory, policy: &Policy, now: Timestamp) {
 }
 
 /// Notes what the report tells.
-fn take_in(memory: &mut Memory, state: State, since: Timestamp) {
+fn take_in(memory: &mut Memory, state: State, since: Timestamp, policy: &Policy) {
     let state = Remembered::from(state);
     if memory.state == state {
         // Where the clock was set back, the report has a beginning that does not move on with it.
@@ -132,7 +132,11 @@ fn take_in(memory: &mut Memory, state: State, since: Timestamp) {
     }
     memory.state = state;
     memory.since = since;
-    memory.changes.push(since);
+    // Causes that follow each other within moments are one change: a restart is not flapping.
+    let goes_on = |last: &Timestamp| (SignedDuration::ZERO..policy.settles).contains(&since.duration_since(*last));
+    if !memory.changes.last().is_some_and(goes_on) {
+        memory.changes.push(since);
+    }
     let too_many = memory.changes.len().saturating_sub(CHANGES_KEPT_MAX);
     memory.changes.drain(..too_many);
     if memory.changes.len() > FLAPPING_CHANGES_MAX {

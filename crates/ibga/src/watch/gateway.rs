@@ -20,10 +20,10 @@ use jiff::tz::TimeZone;
 use tokio::sync::{Notify, Semaphore, oneshot, watch as latest};
 use tokio::task::JoinHandle;
 
+use super::act::{self, Outcome};
 use super::containers::Said;
 use super::log::Log;
 use super::machine::{Effect, Machine, Now};
-use super::recovery::{self, Outcome};
 use super::teller::{self, Delivered, Kept, Teller};
 use crate::check::{self, trust, watched};
 use crate::container::{Engine, LogSeen};
@@ -307,18 +307,18 @@ impl Task {
                 self.forecasting = Some(tokio::task::spawn_blocking(move || forecast(&settings, None, clock::now())));
             }
             Effect::Recall => {
-                let recall = recovery::recall(Arc::clone(&self.settings), self.at.practice, self.at.teller.clone());
+                let recall = act::recall(Arc::clone(&self.settings), self.at.practice, self.at.teller.clone());
                 self.recalling = Some(tokio::spawn(recall));
             }
             Effect::Recover(order) => {
                 let what = format!("recovery: {}", order.plan.recipe);
                 self.at.log.line(&self.settings, &what);
                 let (settings, zone, teller) = self.own();
-                self.recovering = Some(tokio::spawn(recovery::recover(settings, Arc::new(*order), zone, teller)));
+                self.recovering = Some(tokio::spawn(act::recover(settings, Arc::new(*order), zone, teller)));
             }
             Effect::GiveUp(order) => {
                 let (settings, zone, teller) = self.own();
-                self.recovering = Some(tokio::spawn(recovery::leave(settings, Arc::new(*order), zone, teller)));
+                self.recovering = Some(tokio::spawn(act::leave(settings, Arc::new(*order), zone, teller)));
             }
             Effect::LeftAlone(why) => self.at.log.line(&self.settings, &format!("recovery: left alone: {why}")),
         }

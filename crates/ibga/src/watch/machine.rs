@@ -4,13 +4,15 @@
 //! It judges what the session has seen together with container and log, and says when a report is to be written, when people are to
 //! be told, and when the log is to be read. Must never touch a socket, a file or a clock.
 
+mod recovery;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use ibga_core::cause::Status;
 use ibga_core::forecast::Forecast;
 use ibga_core::observation::{ApiSeen, ClockReading, ContainerSeen, ContainerState, Observation};
-use ibga_core::recovery::{self, Decision, Past, Plan, Practice, Seen, Why, decide};
+use ibga_core::recovery::{Past, Practice, Why};
 use ibga_core::report::Report;
 use ibga_core::reset_windows::DailyReset;
 use ibga_core::transition::{State, Transition, transition};
@@ -18,12 +20,13 @@ use ibga_tws::session::{News, Session, SessionPlan};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::recovery::{Order, Outcome};
+use super::act::{Order, Outcome};
 use crate::alert::post::{Reporter, WATCH_SETTLES, told_after};
 use crate::check::{Moment, is_about, judge_at, plan};
 use crate::container::{self, LogSeen, asked_for, is_closed};
 use crate::docker::{Answer, Container, EngineError, Selector};
 use crate::settings::Settings;
+use recovery::{LOOK_AGAIN_AFTER, Recovery};
 
 /// How often the broker is asked.
 const BROKER_INTERVAL: Duration = Duration::from_mins(3);
@@ -33,12 +36,6 @@ const TELL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How often the log of a container is read at most.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How long a store that could not be read is left alone.
-const STORE_AGAIN_AFTER: Duration = Duration::from_mins(1);
-
-/// How soon after a moment it is looked again whether to act: the clocks of a decision and of its wait are not the same.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The time, by both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,109 +380,6 @@ impl Ahead {
 
     fn is_due(&self, now: Timestamp) -> bool {
         !self.is_asked && !self.forecast.as_ref().is_some_and(|forecast| forecast.holds(now))
-    }
-}
-
-/// What is done about the gateway, where the operator wants that.
-struct Recovery {
-    plan: Plan,
-    practice: Practice,
-    /// What was done before; none as long as the store has not said.
-    past: Option<Past>,
-    /// The store or somebody who acts is at it.
-    is_under_way: bool,
-    /// When to look again.
-    look_at: Option<Duration>,
-    /// Why nothing was done the last time.
-    why: Option<Why>,
-}
-
-impl Recovery {
-    fn new(plan: Plan, practice: Practice) -> Self {
-        Self { plan, practice, past: None, is_under_way: false, look_at: None, why: None }
-    }
-
-    fn recalled(&mut self, past: Option<Past>, now: Now) {
-        self.is_under_way = false;
-        self.look_at = past.is_none().then(|| now.running.saturating_add(STORE_AGAIN_AFTER));
-        self.past = past;
-    }
-
-    fn ended(&mut self, outcome: &Outcome, now: Now) {
-        self.is_under_way = false;
-        match (outcome, &mut self.past) {
-            (Outcome::Done { .. }, Some(past)) => past.act_ended(now.wall),
-            // What was not done does not count; the store knows what was.
-            (Outcome::UsedUp | Outcome::NotBegun(_), past) => *past = None,
-            (Outcome::Done { .. }, None) => {}
-        }
-        let again = if self.past.is_none() { STORE_AGAIN_AFTER } else { LOOK_AGAIN_AFTER };
-        self.look_at = Some(now.running.saturating_add(again));
-    }
-
-    fn look(
-        &mut self,
-        report: &Report,
-        container: &ContainerSeen,
-        log: Option<&LogSeen>,
-        resets: &[DailyReset],
-        now: Now,
-    ) -> Vec<Effect> {
-        // A store that could not be read is left alone for a while.
-        let is_too_early = self.past.is_none() && self.look_at.is_some_and(|at| now.running < at);
-        if self.is_under_way || is_too_early {
-            return Vec::new();
-        }
-        self.look_at = None;
-        let Some(past) = &mut self.past else {
-            self.is_under_way = true;
-            return vec![Effect::Recall];
-        };
-        past.saw(report);
-        let (Some(cause), Some(more)) = (report.cause(), &report.more) else { return Vec::new() };
-        let log = match log {
-            None | Some(LogSeen::Unreadable) => recovery::LogSeen::Unreadable,
-            Some(LogSeen::Quiet) => recovery::LogSeen::Quiet,
-            Some(LogSeen::Hint(hint)) => recovery::LogSeen::Hint(hint.kind),
-        };
-        let seen = Seen { cause, since: more.since, container, log, now: now.wall };
-        let decision = decide(&self.plan, &seen, past, resets);
-        let order = || {
-            let (plan, container) = (self.plan.clone(), container.clone());
-            Box::new(Order {
-                plan,
-                practice: self.practice,
-                cause,
-                since: more.since,
-                container,
-                report: report.clone(),
-            })
-        };
-        let why = match decision {
-            Decision::NotWanted => None,
-            Decision::LeaveAlone { why, until } => {
-                let wait = until.map(|until| Duration::try_from(until.duration_since(now.wall)).unwrap_or_default());
-                self.look_at = wait.map(|wait| now.running.saturating_add(wait).saturating_add(LOOK_AGAIN_AFTER));
-                Some(why)
-            }
-            Decision::Act => {
-                let order = order();
-                past.acted(now.wall);
-                self.is_under_way = true;
-                self.why = None;
-                return vec![Effect::Recover(order)];
-            }
-            Decision::GiveUp => {
-                let order = order();
-                past.gave_up(now.wall);
-                self.is_under_way = true;
-                self.why = None;
-                return vec![Effect::GiveUp(order)];
-            }
-        };
-        let is_news = why != self.why;
-        self.why = why;
-        why.filter(|_| is_news).map(Effect::LeftAlone).into_iter().collect()
     }
 }
 

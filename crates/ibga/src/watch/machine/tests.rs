@@ -221,3 +221,25 @@ fn nothing_is_done_while_a_login_may_be_under_way_or_the_store_is_silent() {
     let acts = acts(&mut bench);
     assert!(!acts.is_empty() && acts.iter().all(|line| line.contains("left alone")), "{acts:?}");
 }
+
+/// A session that is up may need help as well; then its container's log is read for what speaks against that.
+#[test]
+fn a_broker_that_stays_silent_is_a_cause_to_act_for_too() {
+    let variables = [
+        ("IBGA_CONTAINER", "ibga"),
+        ("IBGA_RECOVER", "broker_silent"),
+        ("IBGA_RECOVER_WITH", "run /usr/local/bin/restart"),
+        // None near.
+        ("IBGA_RESET_WINDOWS", "20:00-20:01 UTC Somewhere"),
+    ];
+    let mut bench = Bench::new(&variables, Gateway::CutOff);
+    bench.container(&found(ContainerState::Running));
+    bench.run_to(secs(30));
+    assert!(bench.told().contains(&"30 log of ibga".to_owned()) || bench.machine.log_read_at.is_some());
+    bench.log_says(LogSeen::Quiet);
+    let effects = bench.machine.recalled(Some(Past::default()), bench.now);
+    bench.note(effects);
+    bench.run_to(secs(3_600));
+    let ran = bench.told().into_iter().find(|line| line.ends_with("/usr/local/bin/restart"));
+    assert!(ran.is_some(), "half an hour is long enough");
+}
