@@ -15,8 +15,8 @@ use ibga_core::observation::{ApiSeen, ContainerSeen, ContainerState, Observation
 use ibga_core::remedy;
 use ibga_core::report::{self, Report, Writer};
 use ibga_core::reset_windows::DailyReset;
-use ibga_core::secure_file::{self, Trust};
-use ibga_core::status_file::{self, WriteError};
+use ibga_core::secure_file::{self, ReadError, Trust};
+use ibga_core::status_file::{self, StatusFileError, WriteError};
 use ibga_core::supervision::Terms;
 use ibga_core::transition::{Transition, transition};
 use ibga_core::verdict::{self, Expectations, ReadOnlyPolicy};
@@ -91,7 +91,14 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone, store_limit: Durati
     if let Err(LockError::Watched(watching)) = &lock {
         return watched::taken_over(settings, zone, watching);
     }
-    let previous = status_file::read(&settings.status_file, &trust(settings), zone).ok();
+    let read = status_file::read(&settings.status_file, &trust(settings), zone);
+    if let Err(fault @ LockError::Held { .. }) = &lock
+        && is_kept_by_another(&read, settings, began)
+    {
+        let report = judge(settings, &nothing_seen(began, fault.to_string()), None, zone);
+        return Checked { report, transition: None, by: Observer::Myself, write_fault: None, post: None };
+    }
+    let previous = read.ok();
     let waited_for = lock.as_ref().map_or(&[][..], |lock| &lock.waited_for);
     let taken_over = |report: &&Report| {
         report.timestamp >= began && is_about(report, settings) && is_of(report, settings, waited_for)
@@ -118,6 +125,21 @@ pub fn check<'a>(settings: &'a Settings, zone: &'a TimeZone, store_limit: Durati
         write_fault = write_fault.and(again.err());
     }
     Checked { report, transition, by: Observer::Myself, write_fault, post }
+}
+
+/// Whether the status file is none of a process that has not got the lock: its holder wrote it while that was waited for, or it is
+/// another user's whom this one does not believe. It would not be for the better to put "could not look" in its place, and where this
+/// user is root, its owner could not write it any more.
+fn is_kept_by_another(read: &Result<Report, StatusFileError>, settings: &Settings, began: Timestamp) -> bool {
+    match read {
+        Ok(report) => is_about(report, settings) && report.timestamp >= began,
+        Err(fault) => is_disbelieved(fault),
+    }
+}
+
+/// Whether the file is that of a user who is not believed.
+fn is_disbelieved(fault: &StatusFileError) -> bool {
+    matches!(fault, StatusFileError::File(ReadError::ForeignOwner(_)))
 }
 
 /// Moves the warnings of the alerts into the report. Whether there are any.
@@ -155,7 +177,8 @@ pub fn look(settings: &Settings, zone: &TimeZone) -> Report {
 
 fn acquire(settings: &Settings) -> Result<GatewayLock, LockError> {
     let limit = settings.timeout + ENGINE_LIMIT;
-    GatewayLock::acquire(settings.host.as_str(), settings.port, purpose(settings, &writer()), limit)
+    let purpose = purpose(settings, &writer());
+    GatewayLock::acquire(settings.host.as_str(), settings.port, purpose, &trust(settings), limit)
 }
 
 fn nothing_seen(started_at: jiff::Timestamp, fault: String) -> Observation {

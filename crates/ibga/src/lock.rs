@@ -1,15 +1,17 @@
 //! One probe of a gateway at a time, whichever users run it. The lock goes with the gateway's socket, not with a name that one
 //! user gave it, and the kernel frees it when its holder dies, however that happens.
 //!
-//! A probe holds it for seconds and is waited for. A watch holds it as long as it lives and says so in the file, with the place of
-//! its reports; whoever comes then reads these.
+//! A probe holds it for seconds and is waited for. A watch holds it as long as it lives and says so in a file beside the lock, with
+//! the place of its reports; whoever comes then reads these. That file is the watch's own and locked, too, so that what a killed one
+//! left says nothing, and so that a lock file which another user made, and which the watch can hold but not write, is no hindrance.
+//! Its name ends in the user's id, and it is looked for only under the ids of users who are believed, and of the lock's maker.
 //!
 //! Every user can take the lock, so a hostile one can hold it; that makes checks fail, never succeed.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -17,8 +19,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ibga_core::clock::Stopwatch;
+use ibga_core::secure_file::Trust;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 /// Where locks lie: a place that all users of a machine share, as the status file's default does.
 const FOLDER: &str = "/tmp";
@@ -26,11 +30,14 @@ const FOLDER: &str = "/tmp";
 /// How long the holder's purpose is in the file, in bytes: twenty digits and a line's end.
 const PURPOSE_BYTES: usize = 21;
 
-/// What stands before process and status file in the second line of a watch.
+/// What stands before process, purpose and status file in the line of a watch.
 const WATCH: &str = "watch ";
 
-/// The longest second line that is read: a path, and a little more.
-const WATCH_BYTES_MAX: usize = 5_000;
+/// The longest line of a watch that is read: a path, and a little more.
+const WATCH_BYTES_MAX: u64 = 5_000;
+
+/// Group and others may not write what is believed.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// A lock that others cannot open would lock them out for ever.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
@@ -78,6 +85,8 @@ pub struct Watching {
 pub struct GatewayLock {
     file: File,
     path: PathBuf,
+    /// What a watch says of itself.
+    announcement: Option<Announcement>,
     /// What the holders before had written, as far as this one had to wait for them.
     pub waited_for: Vec<Purpose>,
 }
@@ -96,20 +105,24 @@ impl Purpose {
 }
 
 impl GatewayLock {
-    /// Takes the lock of the gateway at `host` and `port`, waiting for at most `limit`.
-    pub fn acquire(host: &str, port: u16, purpose: Purpose, limit: Duration) -> Result<Self, LockError> {
-        Self::acquire_at(&path_for(host, port), purpose, limit)
+    /// Takes the lock of the gateway at `host` and `port`, waiting for at most `limit`. `trust` says whose watches are believed.
+    pub fn acquire(host: &str, port: u16, purpose: Purpose, trust: &Trust, limit: Duration) -> Result<Self, LockError> {
+        Self::acquire_at(&path_for(host, port), purpose, trust, limit)
     }
 
     /// The same for a watch, which tells others where its reports are. Waits for nobody, since whoever waits leaves a thread behind.
-    pub fn hold(host: &str, port: u16, watching: &Watching) -> Result<Self, LockError> {
-        let lock = Self::acquire(host, port, watching.purpose, Duration::ZERO)?;
-        // Another user's file cannot be written; whoever comes then waits, and is told that the lock is held.
-        let _ = lock.write_watching(watching);
+    pub fn hold(host: &str, port: u16, watching: &Watching, trust: &Trust) -> Result<Self, LockError> {
+        Self::hold_at(&path_for(host, port), watching, trust)
+    }
+
+    fn hold_at(path: &Path, watching: &Watching, trust: &Trust) -> Result<Self, LockError> {
+        let mut lock = Self::acquire_at(path, watching.purpose, trust, Duration::ZERO)?;
+        // Where even its own file cannot be made, whoever comes waits, and is told that the lock is held.
+        lock.announcement = Announcement::make(path, watching).ok();
         Ok(lock)
     }
 
-    fn acquire_at(path: &Path, purpose: Purpose, limit: Duration) -> Result<Self, LockError> {
+    fn acquire_at(path: &Path, purpose: Purpose, trust: &Trust, limit: Duration) -> Result<Self, LockError> {
         let broken = |fault| LockError::File { path: path.to_owned(), fault };
         let held = || LockError::Held { limit, path: path.to_owned() };
         let watch = Stopwatch::start();
@@ -125,7 +138,7 @@ impl GatewayLock {
                 Ok(()) => (file, false),
                 Err(std::fs::TryLockError::Error(fault)) => return Err(broken(fault)),
                 Err(std::fs::TryLockError::WouldBlock) => {
-                    if let Some(watching) = read_watching(&file) {
+                    if let Some(watching) = find_watch(&file, path, trust) {
                         return Err(LockError::Watched(watching));
                     }
                     if limit.is_zero() {
@@ -134,7 +147,7 @@ impl GatewayLock {
                     match wait(file, limit.saturating_sub(watch.elapsed())) {
                         Some(file) => (file.map_err(broken)?, true),
                         // It may have said so only after we looked.
-                        None => return Err(watched_at(path).map_or_else(held, LockError::Watched)),
+                        None => return Err(watched_at(path, trust).map_or_else(held, LockError::Watched)),
                     }
                 }
             };
@@ -145,34 +158,74 @@ impl GatewayLock {
             if !is_at(&file, path) {
                 continue;
             }
-            let lock = Self { file, path: path.to_owned(), waited_for };
+            let lock = Self { file, path: path.to_owned(), announcement: None, waited_for };
             // Another user's file cannot be written; whoever waits for us then finds no purpose of ours and probes for himself.
             let _ = lock.write_purpose(purpose);
             return Ok(lock);
         }
     }
 
-    /// Always of the same length, so that one write is enough. What a watch left behind goes.
+    /// Always of the same length, so that one write is enough.
     fn write_purpose(&self, purpose: Purpose) -> io::Result<()> {
-        self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)?;
-        self.file.set_len(PURPOSE_BYTES as u64)
-    }
-
-    fn write_watching(&self, watching: &Watching) -> io::Result<()> {
-        let mut line = format!("{WATCH}{} ", watching.pid).into_bytes();
-        line.extend(watching.status_file.as_os_str().as_bytes());
-        line.push(b'\n');
-        self.file.write_all_at(&line, PURPOSE_BYTES as u64)
+        self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)
     }
 }
 
 impl Drop for GatewayLock {
     /// Removes the file while the lock is still held; whoever waits for it then takes the next one. A file of another user stays.
     fn drop(&mut self) {
+        self.announcement = None;
         if is_at(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// What a watch says of itself, in a file that it alone can write and that is locked as long as it lives.
+#[derive(Debug)]
+struct Announcement {
+    file: File,
+    path: PathBuf,
+}
+
+impl Announcement {
+    /// It takes its place written and locked, and that of one that this user's last watch left behind.
+    fn make(lock: &Path, watching: &Watching) -> io::Result<Self> {
+        let path = announcement_path(lock, geteuid().as_raw());
+        let hidden = hidden_beside(&path);
+        let file = create_here(&hidden)?;
+        let mut line = format!("{WATCH}{} {:020} ", watching.pid, watching.purpose.0).into_bytes();
+        line.extend(watching.status_file.as_os_str().as_bytes());
+        line.push(b'\n');
+        let made =
+            file.lock().and_then(|()| file.write_all_at(&line, 0)).and_then(|()| std::fs::rename(&hidden, &path));
+        if made.is_err() {
+            let _ = std::fs::remove_file(&hidden);
+        }
+        made.map(|()| Self { file, path })
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        if is_at(&self.file, &self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn announcement_path(lock: &Path, user: u32) -> PathBuf {
+    let mut path = lock.as_os_str().to_owned();
+    path.push(format!(".watch-{user}"));
+    path.into()
+}
+
+/// The watch that holds this lock, if its user is this one, root, one who is trusted, or the maker of the lock file. Of the last one
+/// no more is believed than where it says its reports are: these are read as any status file is.
+fn find_watch(file: &File, path: &Path, trust: &Trust) -> Option<Watching> {
+    let maker = file.metadata().ok().map(|metadata| metadata.uid());
+    let users = [geteuid().as_raw(), 0].into_iter().chain(trust.owners.iter().copied()).chain(maker);
+    users.into_iter().find_map(|user| read_watching(&announcement_path(path, user), user))
 }
 
 fn read_purpose(file: &File) -> Option<Purpose> {
@@ -181,29 +234,33 @@ fn read_purpose(file: &File) -> Option<Purpose> {
     std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Purpose)
 }
 
-/// What a watch wrote; `None` if the holder is none.
-fn read_watching(file: &File) -> Option<Watching> {
-    let purpose = read_purpose(file)?;
-    let mut line = Vec::new();
-    let mut buffer = [0; 512];
-    while line.len() < WATCH_BYTES_MAX {
-        let count = file.read_at(&mut buffer, (PURPOSE_BYTES + line.len()) as u64).ok()?;
-        if count == 0 {
-            break;
-        }
-        line.extend(buffer.get(..count)?);
+/// What the living watch of this user wrote; `None` if there is none.
+fn read_watching(path: &Path, user: u32) -> Option<Watching> {
+    let file = File::from(rustix::fs::open(path, FLAGS | OFlags::RDONLY, Mode::empty()).ok()?);
+    let metadata = file.metadata().ok()?;
+    let is_its_own = metadata.is_file()
+        && metadata.nlink() == 1
+        && metadata.uid() == user
+        && metadata.mode() & WRITABLE_BY_OTHERS == 0;
+    let lives = || matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
+    if !is_its_own || !lives() {
+        return None;
     }
-    // Without its end it has not been written whole yet.
-    let line = line.strip_suffix(b"\n")?.strip_prefix(WATCH.as_bytes())?;
-    let blank = line.iter().position(|byte| *byte == b' ')?;
-    let (pid, path) = line.split_at_checked(blank)?;
-    let pid = std::str::from_utf8(pid).ok()?.parse().ok()?;
-    let status_file = PathBuf::from(OsStr::from_bytes(path.get(1..)?));
+    let mut line = Vec::new();
+    (&file).take(WATCH_BYTES_MAX).read_to_end(&mut line).ok()?;
+    parse_watching(&line)
+}
+
+fn parse_watching(line: &[u8]) -> Option<Watching> {
+    let mut words = line.strip_suffix(b"\n")?.strip_prefix(WATCH.as_bytes())?.splitn(3, |byte| *byte == b' ');
+    let mut number = || std::str::from_utf8(words.next()?).ok()?.parse::<u64>().ok();
+    let (pid, purpose) = (u32::try_from(number()?).ok()?, Purpose(number()?));
+    let status_file = PathBuf::from(OsStr::from_bytes(words.next()?));
     status_file.is_absolute().then_some(Watching { pid, purpose, status_file })
 }
 
-fn watched_at(path: &Path) -> Option<Watching> {
-    open(path).ok().flatten().and_then(|file| read_watching(&file))
+fn watched_at(path: &Path, trust: &Trust) -> Option<Watching> {
+    open(path).ok().flatten().and_then(|file| find_watch(&file, path, trust))
 }
 
 /// Blocks in a thread of its own, since the kernel's lock knows no time limit. A thread that is left behind ends with the process.
@@ -245,13 +302,11 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 /// Makes the file under a name that nobody knows and moves it to its place when all may open it, whatever the umask says; `None` if
 /// another one is there by then.
 fn create(path: &Path) -> io::Result<Option<File>> {
-    let mut hidden = path.as_os_str().to_owned();
-    hidden.push(format!(".{:016x}", RandomState::new().build_hasher().finish()));
-    let hidden = Path::new(&hidden);
-    let created = create_here(hidden)?;
-    let moved = rustix::fs::renameat_with(CWD, hidden, CWD, path, RenameFlags::NOREPLACE);
+    let hidden = hidden_beside(path);
+    let created = create_here(&hidden)?;
+    let moved = rustix::fs::renameat_with(CWD, &hidden, CWD, path, RenameFlags::NOREPLACE);
     if moved.is_err() {
-        let _ = std::fs::remove_file(hidden);
+        let _ = std::fs::remove_file(&hidden);
     }
     let there = match moved {
         Ok(()) => Ok(created),
@@ -265,6 +320,13 @@ fn create(path: &Path) -> io::Result<Option<File>> {
         Err(Errno::EXIST) => Ok(None),
         Err(fault) => Err(fault.into()),
     }
+}
+
+/// A name that nobody can foresee.
+fn hidden_beside(path: &Path) -> PathBuf {
+    let mut hidden = path.as_os_str().to_owned();
+    hidden.push(format!(".{:016x}", RandomState::new().build_hasher().finish()));
+    hidden.into()
 }
 
 /// A file that all may open.
@@ -293,6 +355,10 @@ mod tests {
         std::env::temp_dir().join(format!("ibga-lock-test-{}-{name}", std::process::id()))
     }
 
+    fn acquire(path: &Path, purpose: Purpose, limit: Duration) -> Result<GatewayLock, LockError> {
+        GatewayLock::acquire_at(path, purpose, &Trust::default(), limit)
+    }
+
     #[test]
     fn names_are_safe_and_one_for_each_socket() {
         for (host, name) in [
@@ -311,13 +377,13 @@ mod tests {
     fn a_second_holder_waits_and_learns_what_the_first_was_for() {
         let path = path("wait");
         let (first, second) = (Purpose::of(&"first"), Purpose::of(&"second"));
-        let held = GatewayLock::acquire_at(&path, first, Duration::ZERO).expect("free");
+        let held = acquire(&path, first, Duration::ZERO).expect("free");
         assert_eq!(held.waited_for, []);
-        let fault = GatewayLock::acquire_at(&path, second, Duration::from_millis(10)).expect_err("held");
+        let fault = acquire(&path, second, Duration::from_millis(10)).expect_err("held");
         assert!(matches!(fault, LockError::Held { .. }), "{fault}");
         let waiting = std::thread::spawn({
             let path = path.clone();
-            move || GatewayLock::acquire_at(&path, second, Duration::from_mins(1))
+            move || acquire(&path, second, Duration::from_mins(1))
         });
         // The kernel's list of locks shows who waits: this test's own attempt, and the one that gave up above.
         let inode = held.file.metadata().expect("a file").ino();
@@ -338,11 +404,11 @@ mod tests {
     #[test]
     fn a_lock_on_a_removed_file_does_not_count() {
         let path = path("removed");
-        let held = GatewayLock::acquire_at(&path, Purpose(1), Duration::ZERO).expect("free");
+        let held = acquire(&path, Purpose(1), Duration::ZERO).expect("free");
         assert!(is_at(&held.file, &path));
         std::fs::remove_file(&path).expect("removed");
         assert!(!is_at(&held.file, &path));
-        let other = GatewayLock::acquire_at(&path, Purpose(2), Duration::ZERO).expect("another file");
+        let other = acquire(&path, Purpose(2), Duration::ZERO).expect("another file");
         assert!(is_at(&other.file, &path) && !is_at(&held.file, &path));
         drop(held);
         assert!(is_at(&other.file, &path), "the file of another holder stays");
@@ -352,20 +418,51 @@ mod tests {
     fn a_watch_says_where_its_reports_are_and_is_not_waited_for() {
         let path = path("watched");
         let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/tmp/a b.json".into() };
-        let lock = GatewayLock::acquire_at(&path, watching.purpose, Duration::ZERO).expect("free");
-        assert_eq!(watched_at(&path), None, "a probe");
-        lock.write_watching(&watching).expect("written");
+        let lock = acquire(&path, watching.purpose, Duration::ZERO).expect("free");
+        assert_eq!(watched_at(&path, &Trust::default()), None, "a probe");
+        drop(lock);
+        let lock = GatewayLock::hold_at(&path, &watching, &Trust::default()).expect("free");
         let watch = Stopwatch::start();
-        let refused = GatewayLock::acquire_at(&path, Purpose(0), Duration::from_mins(1)).expect_err("watched");
+        let refused = acquire(&path, Purpose(0), Duration::from_mins(1)).expect_err("watched");
         assert!(matches!(refused, LockError::Watched(found) if found == watching));
         assert!(watch.elapsed() < Duration::from_secs(30));
         drop(lock);
-        let after = GatewayLock::acquire_at(&path, Purpose(0), Duration::ZERO).expect("free again");
-        assert_eq!(read_watching(&after.file), None);
-        for text in ["watch 7 relative\n", "watch x /a\n", "watch 7 /a", "watch 7\n", ""] {
-            after.file.write_all_at(text.as_bytes(), PURPOSE_BYTES as u64).expect("written");
-            assert_eq!(read_watching(&after.file), None, "{text}");
-            after.file.set_len(PURPOSE_BYTES as u64).expect("cut");
+        let announcement = announcement_path(&path, geteuid().as_raw());
+        assert!(!path.exists() && !announcement.exists(), "nothing is left behind");
+    }
+
+    #[test]
+    fn what_a_killed_watch_left_says_nothing() {
+        let path = path("killed");
+        let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/tmp/a.json".into() };
+        let announcement = announcement_path(&path, geteuid().as_raw());
+        std::fs::write(&announcement, "watch 7 9 /tmp/a.json\n").expect("written");
+        let probe = acquire(&path, Purpose(1), Duration::ZERO).expect("free");
+        assert_eq!(watched_at(&path, &Trust::default()), None, "nobody holds it");
+        drop(probe);
+        // The next watch takes its place.
+        let lock = GatewayLock::hold_at(&path, &watching, &Trust::default()).expect("free");
+        assert_eq!(watched_at(&path, &Trust::default()), Some(watching));
+        // What others could have written is not read.
+        rustix::fs::chmod(&announcement, Mode::from_raw_mode(0o664)).expect("a mode");
+        assert_eq!(watched_at(&path, &Trust::default()), None);
+        drop(lock);
+    }
+
+    #[test]
+    fn lines_of_a_watch() {
+        let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/a b".into() };
+        for (line, read) in [
+            ("watch 7 00000000000000000009 /a b\n", Some(watching)),
+            ("watch 7 9 relative\n", None),
+            ("watch x 9 /a\n", None),
+            ("watch 7 x /a\n", None),
+            ("watch 4294967296 9 /a\n", None),
+            ("watch 7 9 /a", None),
+            ("watch 7 9\n", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_watching(line.as_bytes()), read, "{line}");
         }
     }
 
@@ -373,11 +470,11 @@ mod tests {
     fn links_and_pipes_are_refused() {
         let link = path("link");
         std::os::unix::fs::symlink("/etc/passwd", &link).expect("a link");
-        assert!(GatewayLock::acquire_at(&link, Purpose(0), Duration::ZERO).is_err());
+        assert!(acquire(&link, Purpose(0), Duration::ZERO).is_err());
         std::fs::remove_file(link).expect("removed");
         let pipe = path("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
-        assert!(GatewayLock::acquire_at(&pipe, Purpose(0), Duration::ZERO).is_err());
+        assert!(acquire(&pipe, Purpose(0), Duration::ZERO).is_err());
         std::fs::remove_file(pipe).expect("removed");
     }
 }

@@ -70,9 +70,10 @@ const BLOCKING_THREADS_MAX: usize = 16_384;
 /// How long all tasks together may take to end.
 const END_LIMIT: Duration = Duration::from_secs(8);
 
-/// Open files for everything but the gateways, and for each of them: socket, lock, status file and the end of a socket.
+/// Open files for everything but the gateways, and for each of them: socket, lock, the lock of what is said beside it, status file and
+/// the end of a socket.
 const FILES_SPARE: u64 = 256;
-const FILES_EACH: u64 = 4;
+const FILES_EACH: u64 = 5;
 
 /// Watches these gateways until a signal ends it. `load` reads the settings again when a signal asks for it.
 ///

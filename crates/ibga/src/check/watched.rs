@@ -11,7 +11,8 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::{
-    Checked, ENGINE_LIMIT, Moment, Observer, expectations, is_about, judge, nothing_seen, remedy_for, trust, write,
+    Checked, ENGINE_LIMIT, Moment, Observer, expectations, is_about, is_disbelieved, judge, nothing_seen, remedy_for,
+    trust, write,
 };
 use crate::lock::{Purpose, Watching};
 use crate::settings::Settings;
@@ -31,8 +32,12 @@ pub(crate) fn purpose(settings: &Settings) -> Purpose {
 /// The check as a whole. People are told by the watch.
 pub(super) fn taken_over<'a>(settings: &'a Settings, zone: &'a TimeZone, watching: &Watching) -> Checked<'a> {
     let report = report(settings, zone, watching);
-    // Its own file is the watch's alone, unless it has left it to itself.
-    let is_its_own = settings.status_file == watching.status_file && report.cause() != Some(Cause::ProbeFailed);
+    // Its own file is the watch's alone, unless it has left it to itself. One that is not believed says no to this user as it is.
+    let is_left = || {
+        let read = status_file::read(&settings.status_file, &trust(settings), zone);
+        report.cause() == Some(Cause::ProbeFailed) && !read.is_err_and(|fault| is_disbelieved(&fault))
+    };
+    let is_its_own = settings.status_file == watching.status_file && !is_left();
     let write_fault = if is_its_own { None } else { write(settings, &report, zone).err() };
     Checked { report, transition: None, by: Observer::Watch, write_fault, post: None }
 }

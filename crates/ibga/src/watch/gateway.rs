@@ -161,7 +161,8 @@ async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<St
                 purpose: watched::purpose(&settings_here),
                 status_file: absolute(&settings_here),
             };
-            GatewayLock::hold(settings_here.host.as_str(), settings_here.port, &watching)
+            let (host, port) = (settings_here.host.as_str(), settings_here.port);
+            GatewayLock::hold(host, port, &watching, &trust(&settings_here))
         });
         let why = match taken.await {
             Ok(Ok(lock)) => return lock,
