@@ -1678,7 +1678,7 @@ _ibga() {
             return 0
             ;;
         ibga__subcmd__schedule__subcmd__systemd)
-            opts="-q -v -h --install --remove --folder --user --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
+            opts="-q -v -h --install --remove --folder --user --watch --watch-user --exchange --exchange-rule --config --gateway --status-file --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1692,6 +1692,10 @@ _ibga() {
                     return 0
                     ;;
                 --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch-user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -316,6 +316,7 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from crontab" -s h -l help -d 'Print help'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l folder -d 'Folder to install to or remove from, without starting or stopping anything [default: systemd\'s own]' -r -f -a "(__fish_complete_directories)"
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l user -d 'User that the system\'s units run as [default: whoever called sudo]' -r -f -a "(__fish_complete_users)"
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l watch-user -d 'User that the watch runs as, if the system\'s manager runs it [default: that of --user]' -r -f -a "(__fish_complete_users)"
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l exchange -d 'Exchange whose hours count (repeatable) [default: XHKG]' -r -f -a "XHKG\t''
 XNYS\t''
 XNAS\t''
@@ -334,6 +335,7 @@ complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subc
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l status-file -d 'Status file [default: /tmp/ibga-status.json]' -r -F
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l install -d 'Write the units to their folder and start the timers'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l remove -d 'Stop the timers and take the units out of their folder'
+complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -l watch -d 'Make the service of `ibga watch`, for all gateways, instead of checks; with --remove: take it away, too'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -s q -l quiet -d 'Say nothing but faults; go by the exit code'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -s v -l verbose -d 'Say more: which settings count, how long each stage took'
 complete -c ibga -n "__fish_ibga_using_subcommand schedule; and __fish_seen_subcommand_from systemd" -s h -l help -d 'Print help'

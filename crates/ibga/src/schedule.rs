@@ -43,6 +43,26 @@ pub struct Jobs {
     pub plan: Plan,
 }
 
+/// What the watch of all gateways is made of; it has no times.
+#[derive(Clone, Debug)]
+pub struct WatchJob {
+    /// This program, as a whole path.
+    pub program: String,
+    /// Where it runs: there `.env` and a relative path are looked for.
+    pub folder: String,
+    /// Its flags.
+    pub flags: Vec<String>,
+    /// Settings that stand in this process's environment alone, by their variables.
+    pub environment: Vec<(String, String)>,
+}
+
+impl WatchJob {
+    /// The words of its command.
+    pub fn command(&self) -> Vec<String> {
+        [self.program.clone(), "watch".into()].into_iter().chain(self.flags.iter().cloned()).collect()
+    }
+}
+
 /// What a job does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -132,6 +152,16 @@ mod tests {
             agent: vec!["./agent.py".into(), "--note".into(), "100% of it".into()],
             plan: Plan::for_exchange(&calendar, "2026-11-24".parse().expect("a date"), &Wishes::default())
                 .expect("a plan"),
+        }
+    }
+
+    /// The watch of a configuration.
+    pub(super) fn watch_job() -> WatchJob {
+        WatchJob {
+            program: "/usr/local/bin/ibga".into(),
+            folder: "/home/trader/desk 1".into(),
+            flags: vec!["--config".into(), "/etc/ibga/ibga.toml".into()],
+            environment: vec![("IBGA_STATE_DIR".into(), "/var/lib/ibga".into())],
         }
     }
 

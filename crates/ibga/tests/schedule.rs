@@ -7,7 +7,7 @@ mod common;
 #[path = "common/faketime.rs"]
 mod faketime;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -258,6 +258,119 @@ fn real_systemd_takes_the_units() {
     assert_eq!((remove().code, there()), (Some(0), vec!["mine.service".to_owned()]));
     let ran = remove();
     assert_eq!((ran.code, ran.out.contains("there are no units of gateway default in ")), (Some(0), true), "{ran:?}");
+}
+
+/// The names in a folder, in order.
+fn names_in(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.file_name());
+    let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn text_of(path: &Path) -> String {
+    std::fs::File::open(path).map(std::io::read_to_string).expect("a file").expect("text")
+}
+
+/// One service watches all gateways in the place of their checks, and stays until it is told to go.
+#[test]
+fn real_systemd_takes_the_watch() {
+    let desk = Desk::new();
+    let folder = desk.path("units");
+    let folder_text = folder.to_str().expect("UTF-8");
+    desk.write(
+        "ibga.toml",
+        "[gateway.paper]\nport = 4002\nstatus_file = \"/srv/p/s.json\"\n[gateway.live]\nport = 4001\n",
+    );
+    let systemd = |arguments: &[&str]| {
+        let mut command = desk.command(&[&["schedule", "systemd", "--folder", folder_text], arguments].concat());
+        command.env_remove("IBGA_STATUS_FILE").env_remove("IBGA_STATE_DIR");
+        Ran::from(command.output().expect("the binary starts"))
+    };
+    let user: &[&str] = if is_root() { &["--user", "root", "--watch-user", "daemon"] } else { &[] };
+    let with_watch = |more: &[&str]| systemd(&[&["--install", "--watch"], user, more].concat());
+    let plain_user: &[&str] = if is_root() { &["--user", "root"] } else { &[] };
+    assert_eq!(systemd(&[&["--install", "--gateway", "paper"], plain_user].concat()).code, Some(0));
+    assert_eq!(names_in(&folder), ["ibga-paper-check.service", "ibga-paper-check.timer"]);
+    for gateway in ["paper", "live"] {
+        let ran = with_watch(&["--gateway", gateway, "--", "/bin/echo"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    let agents =
+        ["ibga-live-agent.service", "ibga-live-agent.timer", "ibga-paper-agent.service", "ibga-paper-agent.timer"];
+    assert_eq!(names_in(&folder), [&agents[..], &["ibga-watch.service"]].concat(), "the checks went");
+    let unit = folder.join("ibga-watch.service");
+    let text = text_of(&unit);
+    let config = desk.path("ibga.toml");
+    let command = format!("ExecStart={} watch --config {}\n", env!("CARGO_BIN_EXE_ibga"), config.display());
+    assert!(text.contains(&command), "every gateway: {text}");
+    if is_root() {
+        assert!(text.contains("User=daemon\n") && text.contains("ReadWritePaths=-/srv/p -/tmp\n"), "{text}");
+        assert!(text.contains("IBGA_STATE_DIR=/var/lib/ibga\n") && text.contains("StateDirectory=ibga\n"), "{text}");
+        assert!(text_of(&folder.join("ibga-live-agent.service")).contains("User=root\n"));
+    }
+    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().expect("starts");
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && said.is_empty(), "{said}");
+    if is_root() {
+        // The scale of exposure ends at 100; services without any restriction have about 96.
+        let mut security = Command::new("systemd-analyze");
+        security.args(["security", "--offline=true", "--threshold=45", "--no-pager"]).arg(&unit);
+        let ran = Ran::from(security.output().expect("starts"));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    // It is nobody's alone.
+    let ran = systemd(&["--remove", "--gateway", "paper"]);
+    assert!(
+        ran.code == Some(0) && ran.out.contains("ibga-watch.service stays, since it watches all gateways"),
+        "{ran:?}"
+    );
+    assert_eq!(names_in(&folder), [&agents[..2], &["ibga-watch.service"]].concat());
+    let ran = systemd(&[&["--install", "--gateway", "live"], plain_user].concat());
+    assert!(ran.out.contains("ibga-watch.service stays"), "{ran:?}");
+    let ran = systemd(&["--remove", "--watch", "--gateway", "live"]);
+    assert_eq!((ran.code, names_in(&folder)), (Some(0), vec![]), "{ran:?}");
+    std::fs::write(&unit, "[Service]\n").expect("written");
+    let ran = with_watch(&["--gateway", "live"]);
+    assert_eq!((ran.code, ran.err.contains("was not made by this program")), (Some(1), true), "{ran:?}");
+    for wrong in [&["--watch-user", "daemon"][..], &["--remove", "--watch", "--watch-user", "daemon"]] {
+        assert_eq!(systemd(wrong).code, Some(2), "{wrong:?}");
+    }
+}
+
+/// What the manager is told, by a `systemctl` that only writes it down. Units of the user's own manager lie in the user's home.
+#[test]
+fn as_root_the_manager_starts_the_watch_and_ends_it() {
+    let desk = Desk::new();
+    set_mode(&desk.folder, 0o777);
+    let program = desk.path("ibga");
+    std::fs::copy(env!("CARGO_BIN_EXE_ibga"), &program).expect("copied");
+    std::fs::create_dir(desk.path("bin")).expect("a folder");
+    let systemctl = desk.path("bin/systemctl");
+    std::fs::write(&systemctl, "#!/bin/sh\necho \"$*\" >>\"$HOME/said\"\n").expect("written");
+    set_mode(&systemctl, 0o755);
+    let systemd = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "4242", "--regid", "4242", "--clear-groups", "--"]).arg(&program);
+        command.args(["schedule", "systemd"]).args(arguments).current_dir(&desk.folder).env_clear();
+        command.env("HOME", &desk.folder).env("PATH", format!("{}:/usr/bin:/bin", desk.path("bin").display()));
+        let _ = std::fs::remove_file(desk.path("said"));
+        let ran = Ran::from(command.output().expect("setpriv starts"));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        (ran.out, text_of(&desk.path("said")))
+    };
+    let (told, said) = systemd(&["--install", "--watch", "--", "/bin/echo"]);
+    assert_eq!(
+        said,
+        "--user daemon-reload\n--user enable ibga-watch.service\n--user restart ibga-watch.service\n\
+         --user enable --now ibga-agent.timer\n"
+    );
+    assert!(told.contains("started ibga-watch.service; `systemctl --user status ibga-watch.service` shows"), "{told}");
+    let (_, said) = systemd(&["--install", "--watch"]);
+    assert!(said.starts_with("--user disable --now ibga-agent.timer\n"), "{said}");
+    let (_, said) = systemd(&["--remove", "--watch"]);
+    assert_eq!(said, "--user disable --now ibga-watch.service\n--user daemon-reload\n");
+    assert_eq!(names_in(&desk.path(".config/systemd/user")), [""; 0]);
 }
 
 /// A cron daemon that sees another time, in a mount namespace with a spool of its own.

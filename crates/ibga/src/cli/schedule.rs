@@ -21,7 +21,7 @@ use super::{CommonArgs, Exit, MarketArgs, settings, usage_fault};
 use crate::container::ENGINE_LIMIT;
 use crate::market::{calendars, market_of_schedule};
 use crate::output::{Output, printable};
-use crate::schedule::Jobs;
+use crate::schedule::{Jobs, WatchJob};
 use crate::settings::{ChannelSettings, GatewayName, SETTINGS, Settings};
 
 /// What a check may take beyond its limits before systemd ends it.
@@ -128,7 +128,7 @@ impl Planned {
                 program: own_program()?,
                 folder: text_of(&folder)?,
                 flags: flags_to_carry(&self.settings, common)?,
-                environment: environment_to_carry(&self.settings)?,
+                environment: environment_to_carry(&self.settings, &SAID_BY_FLAGS)?,
                 check_limit: (self.settings.timeout + ENGINE_LIMIT) * 2 + SLACK,
                 agent: whole_command(agent)?,
                 plan: self.plan.clone(),
@@ -136,6 +136,46 @@ impl Planned {
         };
         made().map_err(|fault| usage_fault(&fault))
     }
+
+    /// The watch of all gateways of the same configuration.
+    fn watch_job(&self, common: &CommonArgs, market: &MarketArgs) -> Result<WatchJob, Exit> {
+        let made = || -> Result<WatchJob, String> {
+            let folder = std::env::current_dir().map_err(|fault| format!("cannot find the current folder: {fault}"))?;
+            Ok(WatchJob {
+                program: own_program()?,
+                folder: text_of(&folder)?,
+                flags: flags_of_watch(&self.settings, common, market)?,
+                environment: environment_to_carry(&self.settings, &SAID_BY_FLAGS_OF_WATCH)?,
+            })
+        };
+        made().map_err(|fault| usage_fault(&fault))
+    }
+}
+
+/// What a job's flags say, whatever variable said it.
+const SAID_BY_FLAGS: [&str; 4] = ["IBGA_CONFIG", "IBGA_GATEWAY", "IBGA_EXCHANGE", "IBGA_EXCHANGE_RULE"];
+
+/// What the watch is told otherwise, or not at all: it is for all gateways.
+const SAID_BY_FLAGS_OF_WATCH: [&str; 2] = ["IBGA_CONFIG", "IBGA_GATEWAY"];
+
+/// The flags of the watch. Each gateway has exchanges of its own, so that only those count that were typed for all.
+fn flags_of_watch(settings: &Settings, common: &CommonArgs, market: &MarketArgs) -> Result<Vec<String>, String> {
+    let whole = |path: &Path| text_of(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    let mut flags = Vec::new();
+    let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+    if let Some(config) = &settings.config {
+        add("--config", whole(config)?);
+    }
+    if let Some(path) = &common.status_file {
+        add("--status-file", whole(Path::new(path))?);
+    }
+    for exchange in &market.exchanges {
+        add("--exchange", exchange.clone());
+    }
+    if let Some(rule) = &market.exchange_rule {
+        add("--exchange-rule", rule.clone());
+    }
+    Ok(flags)
 }
 
 /// The flags that a job needs to mean the same gateway and the same hours, whatever its own settings come to say. Files are named
@@ -163,8 +203,7 @@ fn flags_to_carry(settings: &Settings, common: &CommonArgs) -> Result<Vec<String
 
 /// The settings that stand in the environment of whoever types the command: a scheduler's is another one. What the flags say is
 /// left out. Secrets and account ids have no place where everybody reads.
-fn environment_to_carry(settings: &Settings) -> Result<Vec<(String, String)>, String> {
-    let by_flags = ["IBGA_CONFIG", "IBGA_GATEWAY", "IBGA_EXCHANGE", "IBGA_EXCHANGE_RULE"];
+fn environment_to_carry(settings: &Settings, by_flags: &[&str]) -> Result<Vec<(String, String)>, String> {
     let sends_mail = settings.alerts.channels.iter().any(ChannelSettings::is_mail);
     let mut carried = Vec::new();
     for setting in SETTINGS {

@@ -10,8 +10,12 @@ use clap::{Args, ValueHint};
 use rustix::process::geteuid;
 
 use super::{CommonArgs, Exit, MarketArgs, Planned, gateway_to_remove, here_and_now, usage_fault};
+use crate::cli::load_all_settings;
 use crate::output::{Output, fault, printable};
-use crate::schedule::units::{MARK, Manager, Unit, UnitType, Written, names, units};
+use crate::schedule::units::{
+    Lookout, MARK, Manager, STATE_DIRECTORY, StateDirectory, Unit, UnitType, WATCH_UNIT, WatchService, Written, names,
+    units,
+};
 use crate::settings::Settings;
 use crate::users::{self, USERS};
 
@@ -21,6 +25,11 @@ Examples:
   ibga schedule systemd --install -- ./agent.py     install and start them
   ibga schedule systemd --remove                    stop and remove them
   sudo ibga schedule systemd --install --user trader -- /home/trader/agent.py
+  sudo ibga schedule systemd --install --watch --watch-user ibga --user trader -- /home/trader/agent.py
+                                                    ibga watch instead of checks, as a user of its own
+
+With --watch one service, ibga-watch.service, watches every gateway of the configuration, and no checks are scheduled. It stays when \
+the units of a gateway go, until --remove --watch.
 
 As root the units are the system's, for anybody else this user's own (let them run without a login: `loginctl \
 enable-linger`). Timers name the exchange's zone, so that this machine's own does not matter. Only files made by this \
@@ -44,6 +53,12 @@ pub(super) struct SystemdArgs {
     /// User that the system's units run as [default: whoever called sudo]
     #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     user: Option<String>,
+    /// Make the service of `ibga watch`, for all gateways, instead of checks; with --remove: take it away, too
+    #[arg(long)]
+    watch: bool,
+    /// User that the watch runs as, if the system's manager runs it [default: that of --user]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username, requires = "watch", conflicts_with = "remove")]
+    watch_user: Option<String>,
     #[command(flatten)]
     market: MarketArgs,
     #[command(flatten)]
@@ -57,7 +72,8 @@ pub(super) fn run(arguments: &SystemdArgs) -> Result<Exit, Exit> {
     let output = arguments.common.output();
     let done = if arguments.remove {
         let gateway = gateway_to_remove(&arguments.common)?;
-        Place::of(arguments.folder.as_deref())?.remove_all(gateway.as_str(), output)
+        let of_watch = if arguments.watch { WatchUnit::Goes } else { WatchUnit::Stays };
+        Place::of(arguments.folder.as_deref())?.remove_all(gateway.as_str(), of_watch, output)
     } else {
         let (units, gateway) = made(arguments)?;
         if arguments.install {
@@ -91,7 +107,51 @@ fn made(arguments: &SystemdArgs) -> Result<(Vec<Unit>, String), Exit> {
     if let Some(fault) = private_settings(&planned.settings, &manager) {
         return Err(usage_fault(&fault));
     }
-    Ok((units(&jobs, zone, &manager, &written(&planned.settings)), jobs.gateway))
+    let lookout = if arguments.watch {
+        Lookout::Watch(Box::new(watch_service(arguments, &planned)?))
+    } else {
+        Lookout::Checks(written(std::slice::from_ref(&planned.settings)))
+    };
+    Ok((units(&jobs, zone, &manager, &lookout), jobs.gateway))
+}
+
+/// The service of the watch, which is for all gateways whichever the agent is for.
+fn watch_service(arguments: &SystemdArgs, planned: &Planned) -> Result<WatchService, Exit> {
+    let user = arguments.watch_user.as_deref().or(arguments.user.as_deref());
+    let manager = manager(user).map_err(|fault| usage_fault(&fault))?;
+    if let Some(fault) = private_settings(&planned.settings, &manager) {
+        return Err(usage_fault(&fault));
+    }
+    let mut flags = arguments.common.flags();
+    flags.gateway = None;
+    arguments.market.add_to(&mut flags);
+    let all = load_all_settings(&flags).map_err(|fault| usage_fault(&fault.to_string()))?;
+    let mut job = planned.watch_job(&arguments.common, &arguments.market)?;
+    let mut written = written(&all);
+    let state_dir = planned.settings.state_dir.as_deref().map(Path::to_owned);
+    let is_usual = state_dir.as_deref() == Some(Path::new(STATE_DIRECTORY));
+    let state = match manager {
+        Manager::System { .. } if is_usual => {
+            // Root's own default is no default of the service's user.
+            let name = "IBGA_STATE_DIR";
+            if job.environment.iter().all(|(known, _)| known != name) {
+                job.environment.push((name.into(), STATE_DIRECTORY.into()));
+            }
+            StateDirectory::OfTheService
+        }
+        Manager::System { .. } | Manager::User => {
+            written.folders.extend(state_dir.map(|folder| folder.display().to_string()));
+            StateDirectory::Own
+        }
+    };
+    Ok(WatchService { job, manager, written, state })
+}
+
+/// What becomes of the watch when the units of a gateway go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WatchUnit {
+    Goes,
+    Stays,
 }
 
 /// Settings that were found in a home that is not the job's.
@@ -129,13 +189,14 @@ fn is_writable_in_a_unit(folder: &str) -> bool {
     !folder.chars().any(char::is_control) && !folder.ends_with('\\') && folder.trim() == folder
 }
 
-/// The folders that a check writes to: the status file's, and the locks'.
-fn written(settings: &Settings) -> Written {
-    let status = std::path::absolute(&settings.status_file).ok();
-    let status = status.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let mut folders: Vec<String> = [Some(PathBuf::from("/tmp")), status]
-        .into_iter()
-        .flatten()
+/// The folders that a check or a watch writes to: the status files', and the locks'.
+fn written(settings: &[Settings]) -> Written {
+    let folder_of = |one: &Settings| {
+        let status = std::path::absolute(&one.status_file).ok();
+        status.as_deref().and_then(Path::parent).map(Path::to_owned)
+    };
+    let mut folders: Vec<String> = std::iter::once(PathBuf::from("/tmp"))
+        .chain(settings.iter().filter_map(folder_of))
         .map(|folder| folder.display().to_string())
         .collect();
     folders.sort();
@@ -208,25 +269,53 @@ impl Place {
         let timers = units.iter().filter(|unit| unit.unit_type == UnitType::Timer).map(|unit| unit.name.as_str());
         let timers: Vec<&str> = timers.collect();
         self.systemctl(&["daemon-reload"])?;
-        self.systemctl(&[&["enable", "--now"], timers.as_slice()].concat())?;
+        if units.iter().any(|unit| unit.name == WATCH_UNIT) {
+            self.start_watch(output)?;
+        } else {
+            self.say_that_the_watch_stays(output)?;
+        }
+        if !timers.is_empty() {
+            self.systemctl(&[&["enable", "--now"], timers.as_slice()].concat())?;
+            if self.manager != Reader::Nobody {
+                let typed = self.manager.systemctl().join(" ");
+                output.data(&format!("started {}; `{typed} list-timers` shows when they run", timers.join(" and ")));
+            }
+        }
+        Ok(())
+    }
+
+    /// One that runs is started anew, since its unit may have changed. Systemd returns when it has reported on every gateway.
+    fn start_watch(&self, output: Output) -> Result<(), String> {
+        self.systemctl(&["enable", WATCH_UNIT])?;
+        self.systemctl(&["restart", WATCH_UNIT])?;
         if self.manager != Reader::Nobody {
             let typed = self.manager.systemctl().join(" ");
-            output.data(&format!("started {}; `{typed} list-timers` shows when they run", timers.join(" and ")));
+            output.data(&format!("started {WATCH_UNIT}; `{typed} status {WATCH_UNIT}` shows how the gateways are"));
+        }
+        Ok(())
+    }
+
+    fn say_that_the_watch_stays(&self, output: Output) -> Result<(), String> {
+        if self.is_ours(WATCH_UNIT)? {
+            output.data(&format!("{WATCH_UNIT} stays, since it watches all gateways; --remove --watch takes it away"));
         }
         Ok(())
     }
 
     /// Removes whatever units the gateway has.
-    fn remove_all(&self, gateway: &str, output: Output) -> Result<(), String> {
-        let removed = self.remove(&names(gateway), output)?;
-        if removed == 0 {
+    fn remove_all(&self, gateway: &str, of_watch: WatchUnit, output: Output) -> Result<(), String> {
+        let mut all = names(gateway).to_vec();
+        if of_watch == WatchUnit::Goes {
+            all.push(WATCH_UNIT.into());
+        }
+        if self.remove(&all, output)? == 0 {
             output.data(&format!("there are no units of gateway {gateway} in {}", self.folder.display()));
         }
-        Ok(())
+        if of_watch == WatchUnit::Stays { self.say_that_the_watch_stays(output) } else { Ok(()) }
     }
 
-    /// Stops the timers among these units and removes those that are there and ours; says how many. What a timer has started goes
-    /// on to its end: nobody ends an agent in the middle of its work by the way.
+    /// Stops the timers among these units, and the watch, and removes those that are there and ours; says how many. What a timer has
+    /// started goes on to its end: nobody ends an agent in the middle of its work by the way.
     fn remove(&self, names: &[String], output: Output) -> Result<usize, String> {
         let mut there = Vec::new();
         for name in names {
@@ -234,9 +323,9 @@ impl Place {
                 there.push(name.as_str());
             }
         }
-        let timers: Vec<&str> = there.iter().copied().filter(|name| is_timer(name)).collect();
-        if !timers.is_empty() {
-            self.systemctl(&[&["disable", "--now"], timers.as_slice()].concat())?;
+        let stopped: Vec<&str> = there.iter().copied().filter(|name| is_timer(name) || *name == WATCH_UNIT).collect();
+        if !stopped.is_empty() {
+            self.systemctl(&[&["disable", "--now"], stopped.as_slice()].concat())?;
         }
         for name in &there {
             let path = self.folder.join(name);
