@@ -1,5 +1,5 @@
-//! The page about the simulator cannot lie: each of its recipes runs as it is printed, with the real binary, and shows what the
-//! page says; its timeline reads; its list of scenarios is the program's.
+//! The pages about the simulator and the watch cannot lie: each of their recipes runs as it is printed, with the real binary, and shows
+//! what the page says; the timeline reads; the list of scenarios is the program's.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail their test")]
 
@@ -13,13 +13,18 @@ use common::{Desk, Ran};
 use ibga_sim::{Scenario, Timeline};
 
 const PAGE: &str = include_str!("../../../docs/simulator.md");
+const WATCH_PAGE: &str = include_str!("../../../docs/watch.md");
 
 /// Stands for any text within a line; alone on a line for any lines.
 const ANYTHING: char = '…';
 
 /// The text of the section below a heading, up to the next one.
 fn section(heading: &str) -> &'static str {
-    let (_, rest) = PAGE.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no section {heading:?}"));
+    section_of(PAGE, heading)
+}
+
+fn section_of(page: &'static str, heading: &str) -> &'static str {
+    let (_, rest) = page.split_once(&format!("# {heading}\n")).unwrap_or_else(|| panic!("no section {heading:?}"));
     // A comment in a block has a single #.
     rest.split_once("\n##").map_or(rest, |(section, _)| section)
 }
@@ -57,7 +62,11 @@ fn line_fits(printed: &str, line: &str) -> bool {
 
 /// Runs a recipe as a reader would who pastes it. Returns what came out otherwise than printed.
 fn follow(heading: &str) -> Option<String> {
-    let recipe = section(heading);
+    follow_in(PAGE, heading)
+}
+
+fn follow_in(page: &'static str, heading: &str) -> Option<String> {
+    let recipe = section_of(page, heading);
     let desk = Desk::new();
     let binary = Path::new(env!("CARGO_BIN_EXE_ibga")).parent().expect("a folder");
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").expect("a path"));
@@ -81,6 +90,11 @@ fn every_recipe_does_what_the_page_says() {
             assert_eq!(recipe.join().expect("no panic"), None);
         }
     });
+}
+
+#[test]
+fn the_watch_does_what_its_page_says() {
+    assert_eq!(follow_in(WATCH_PAGE, "A loss, seen live"), None);
 }
 
 #[test]
