@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use ibga_core::clock::Stopwatch;
 use ibga_core::secure_file::Trust;
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use jiff::Timestamp;
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -38,6 +39,9 @@ const WATCH_BYTES_MAX: u64 = 5_000;
 
 /// Group and others may not write what is believed.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// The time that it is when the system is asked to write it.
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
 
 /// A lock that others cannot open would lock them out for ever.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
@@ -74,6 +78,8 @@ pub enum LockError {
 pub struct Watching {
     /// Its process.
     pub pid: u32,
+    /// When it took the lock, by its wall clock.
+    pub since: Timestamp,
     /// What its verdicts depend on, besides accounts and mode.
     pub purpose: Purpose,
     /// Where its reports are.
@@ -165,6 +171,18 @@ impl GatewayLock {
         }
     }
 
+    /// Whether this lock is still the one that others find: a cleaner of old files may have taken it away. Keeps it from looking old.
+    pub fn refresh(&self) -> bool {
+        let now = Timestamps { last_access: NOW, last_modification: NOW };
+        let files = std::iter::once((&self.file, &self.path))
+            .chain(self.announcement.iter().map(|announcement| (&announcement.file, &announcement.path)));
+        files.fold(true, |is_there, (file, path)| {
+            // Another user's file keeps its age.
+            let _ = rustix::fs::futimens(file, &now);
+            is_there && is_at(file, path)
+        })
+    }
+
     /// Always of the same length, so that one write is enough.
     fn write_purpose(&self, purpose: Purpose) -> io::Result<()> {
         self.file.write_all_at(format!("{:020}\n", purpose.0).as_bytes(), 0)
@@ -194,7 +212,9 @@ impl Announcement {
         let path = announcement_path(lock, geteuid().as_raw());
         let hidden = hidden_beside(&path);
         let file = create_here(&hidden)?;
-        let mut line = format!("{WATCH}{} {:020} ", watching.pid, watching.purpose.0).into_bytes();
+        let mut line =
+            format!("{WATCH}{} {:020} {} ", watching.pid, watching.purpose.0, watching.since.as_microsecond())
+                .into_bytes();
         line.extend(watching.status_file.as_os_str().as_bytes());
         line.push(b'\n');
         let made =
@@ -252,11 +272,12 @@ fn read_watching(path: &Path, user: u32) -> Option<Watching> {
 }
 
 fn parse_watching(line: &[u8]) -> Option<Watching> {
-    let mut words = line.strip_suffix(b"\n")?.strip_prefix(WATCH.as_bytes())?.splitn(3, |byte| *byte == b' ');
-    let mut number = || std::str::from_utf8(words.next()?).ok()?.parse::<u64>().ok();
-    let (pid, purpose) = (u32::try_from(number()?).ok()?, Purpose(number()?));
+    let mut words = line.strip_suffix(b"\n")?.strip_prefix(WATCH.as_bytes())?.splitn(4, |byte| *byte == b' ');
+    let mut word = || std::str::from_utf8(words.next()?).ok();
+    let (pid, purpose) = (word()?.parse().ok()?, Purpose(word()?.parse().ok()?));
+    let since = Timestamp::from_microsecond(word()?.parse().ok()?).ok()?;
     let status_file = PathBuf::from(OsStr::from_bytes(words.next()?));
-    status_file.is_absolute().then_some(Watching { pid, purpose, status_file })
+    status_file.is_absolute().then_some(Watching { pid, since, purpose, status_file })
 }
 
 fn watched_at(path: &Path, trust: &Trust) -> Option<Watching> {
@@ -417,7 +438,8 @@ mod tests {
     #[test]
     fn a_watch_says_where_its_reports_are_and_is_not_waited_for() {
         let path = path("watched");
-        let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/tmp/a b.json".into() };
+        let watching =
+            Watching { pid: 7, since: Timestamp::UNIX_EPOCH, purpose: Purpose(9), status_file: "/tmp/a b.json".into() };
         let lock = acquire(&path, watching.purpose, Duration::ZERO).expect("free");
         assert_eq!(watched_at(&path, &Trust::default()), None, "a probe");
         drop(lock);
@@ -434,9 +456,10 @@ mod tests {
     #[test]
     fn what_a_killed_watch_left_says_nothing() {
         let path = path("killed");
-        let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/tmp/a.json".into() };
+        let watching =
+            Watching { pid: 7, since: Timestamp::UNIX_EPOCH, purpose: Purpose(9), status_file: "/tmp/a.json".into() };
         let announcement = announcement_path(&path, geteuid().as_raw());
-        std::fs::write(&announcement, "watch 7 9 /tmp/a.json\n").expect("written");
+        std::fs::write(&announcement, "watch 7 9 0 /tmp/a.json\n").expect("written");
         let probe = acquire(&path, Purpose(1), Duration::ZERO).expect("free");
         assert_eq!(watched_at(&path, &Trust::default()), None, "nobody holds it");
         drop(probe);
@@ -451,15 +474,17 @@ mod tests {
 
     #[test]
     fn lines_of_a_watch() {
-        let watching = Watching { pid: 7, purpose: Purpose(9), status_file: "/a b".into() };
+        let watching =
+            Watching { pid: 7, since: Timestamp::UNIX_EPOCH, purpose: Purpose(9), status_file: "/a b".into() };
         for (line, read) in [
-            ("watch 7 00000000000000000009 /a b\n", Some(watching)),
-            ("watch 7 9 relative\n", None),
+            ("watch 7 00000000000000000009 0 /a b\n", Some(watching)),
+            ("watch 7 9 0 relative\n", None),
             ("watch x 9 /a\n", None),
-            ("watch 7 x /a\n", None),
+            ("watch 7 x 0 /a\n", None),
+            ("watch 7 9 x /a\n", None),
             ("watch 4294967296 9 /a\n", None),
-            ("watch 7 9 /a", None),
-            ("watch 7 9\n", None),
+            ("watch 7 9 0 /a", None),
+            ("watch 7 9 0\n", None),
             ("", None),
         ] {
             assert_eq!(parse_watching(line.as_bytes()), read, "{line}");

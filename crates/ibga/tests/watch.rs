@@ -297,3 +297,32 @@ fn what_cannot_be_watched_is_a_fault_of_usage() {
     let ran = desk.run(&["watch", "--gateway", "c"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
 }
+
+#[test]
+fn a_lock_that_was_cleaned_away_is_taken_anew() {
+    let (desk, gateway) = stage(Scenario::Ready);
+    let watch = watch(&desk, &gateway, &[]);
+    desk.wait_for_cause("ready");
+    std::fs::remove_file(gateway.lock_file()).expect("removed");
+    watch.wait_for("its lock file was removed; taking it anew", false);
+    eventually("it is there again", || gateway.lock_file().exists());
+    let sequence = desk.sequence();
+    eventually("it goes on", || desk.sequence() > sequence);
+    let events = gateway.events();
+    let order: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["event"].as_str())
+        .filter(|name| ["connected", "closed"].contains(name))
+        .collect();
+    assert_eq!(order, ["connected", "closed", "connected"], "one at a time");
+}
+
+#[test]
+fn a_check_with_other_settings_leaves_the_watchs_file_alone() {
+    let (desk, gateway) = stage(Scenario::Ready);
+    let watch = watch(&desk, &gateway, &[]);
+    desk.wait_for_cause("ready");
+    let ran = desk.check(gateway.address, &["--broker-probe", "off", "--json"]);
+    assert_eq!((ran.code, ran.json()["cause"].as_str()), (Some(1), Some("probe_failed")), "{ran:?}");
+    assert_eq!((desk.status()["cause"].as_str(), desk.writer()), (Some("ready"), Some(u64::from(watch.id()))));
+}

@@ -1,9 +1,12 @@
 //! A check of a gateway that `ibga watch` holds: it takes over what the watch reports, and probes nothing.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use ibga_core::cause::{Cause, Status};
 use ibga_core::clock::{self, Stopwatch};
+use ibga_core::gate::FUTURE_TOLERANCE;
 use ibga_core::observation::Orders;
 use ibga_core::report::Report;
 use ibga_core::status_file;
@@ -31,30 +34,50 @@ pub(crate) fn purpose(settings: &Settings) -> Purpose {
 
 /// The check as a whole. People are told by the watch.
 pub(super) fn taken_over<'a>(settings: &'a Settings, zone: &'a TimeZone, watching: &Watching) -> Checked<'a> {
-    let report = report(settings, zone, watching);
+    let Told { report, by_watch } = told(settings, zone, watching);
     // Its own file is the watch's alone, unless it has left it to itself. One that is not believed says no to this user as it is.
-    let is_left = || {
-        let read = status_file::read(&settings.status_file, &trust(settings), zone);
-        report.cause() == Some(Cause::ProbeFailed) && !read.is_err_and(|fault| is_disbelieved(&fault))
+    let is_left = || match status_file::read(&settings.status_file, &trust(settings), zone) {
+        Ok(report) => !is_current(&report, watching),
+        Err(fault) => !is_disbelieved(&fault),
     };
-    let is_its_own = settings.status_file == watching.status_file && !is_left();
+    let is_its_own = is_same_place(&settings.status_file, &watching.status_file) && (by_watch || !is_left());
     let write_fault = if is_its_own { None } else { write(settings, &report, zone).err() };
     Checked { report, transition: None, by: Observer::Watch, write_fault, post: None }
 }
 
+/// Whether both names are those of one file, which need not be there.
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::metadata(folder).ok().map(|folder| (folder.dev(), folder.ino()))
+    };
+    one.file_name() == other.file_name()
+        && (one == other || folder(one).is_some_and(|here| folder(other) == Some(here)))
+}
+
+/// What a check has to report, and whether the watch says it.
+struct Told {
+    report: Report,
+    by_watch: bool,
+}
+
 /// What the watch reports, held against the settings of this check.
 pub(super) fn report(settings: &Settings, zone: &TimeZone, watching: &Watching) -> Report {
+    told(settings, zone, watching).report
+}
+
+fn told(settings: &Settings, zone: &TimeZone, watching: &Watching) -> Told {
     let began = clock::now();
-    let told = if purpose(settings) == watching.purpose {
+    let newest = if purpose(settings) == watching.purpose {
         newest(settings, zone, watching)
     } else {
         Err("it does so with another broker_probe, max_clock_skew or required_farms; give both the same".into())
     };
-    match told {
-        Ok(report) => held_against(report, settings, zone),
+    match newest {
+        Ok(report) => Told { report: held_against(report, settings, zone), by_watch: true },
         Err(why) => {
             let fault = format!("`ibga watch` (process {}) holds this gateway: {why}", watching.pid);
-            judge(settings, &nothing_seen(began, fault), None, zone)
+            Told { report: judge(settings, &nothing_seen(began, fault), None, zone), by_watch: false }
         }
     }
 }
@@ -80,9 +103,14 @@ fn newest(settings: &Settings, zone: &TimeZone, watching: &Watching) -> Result<R
     }
 }
 
+/// Whether it is this watch's own, and young. A watch before it may have had the same process id; a clock that was set back since tells
+/// nothing of that.
 fn is_current(report: &Report, watching: &Watching) -> bool {
+    let now = clock::now();
+    let age = now.duration_since(report.timestamp);
     let is_of_it = report.more.as_ref().is_some_and(|more| more.writer.pid == watching.pid);
-    is_of_it && clock::now().duration_since(report.timestamp) <= AGE_MAX
+    let is_of_before = report.timestamp < watching.since && watching.since <= now;
+    is_of_it && !is_of_before && (-FUTURE_TOLERANCE..=AGE_MAX).contains(&age)
 }
 
 /// The watch may expect other accounts, or let pass what this check does not.

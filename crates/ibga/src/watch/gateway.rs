@@ -115,15 +115,36 @@ pub(super) async fn watch(
         // It gives the lock back.
         let _ = before.await;
     }
-    let Some(_lock) = until(&stop, hold(&settings, &at, &standing)).await else { return };
-    let Some(previous) = until(&stop, report_of_before(&settings, &at)).await else { return };
-    let machine = Machine::new(Arc::clone(&settings), at.zone.clone(), previous, at.practice);
+    while watch_once(&settings, containers.clone(), &at, &standing, &stop).await == Ended::LockLost {}
+}
+
+/// Why a task came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Somebody removed the lock, so that another process may begin.
+    LockLost,
+}
+
+/// Watches it for as long as it holds the lock.
+async fn watch_once(
+    settings: &Arc<Settings>,
+    containers: Option<latest::Receiver<Said>>,
+    at: &Surroundings,
+    standing: &Rc<RefCell<Standing>>,
+    stop: &Notify,
+) -> Ended {
+    let Some(lock) = until(stop, hold(settings, at, standing)).await else { return Ended::Stopped };
+    let Some(previous) = until(stop, report_of_before(settings, at)).await else { return Ended::Stopped };
+    let machine = Machine::new(Arc::clone(settings), at.zone.clone(), previous, at.practice);
     let mut task = Task {
         line: Line::new(settings.host.as_str(), settings.port),
         machine,
-        settings,
-        at,
-        standing,
+        settings: Arc::clone(settings),
+        at: at.clone(),
+        standing: Rc::clone(standing),
+        lock: Arc::new(lock),
         writing: None,
         unwritten: None,
         reading: None,
@@ -135,8 +156,9 @@ pub(super) async fn watch(
         cannot_recover: None,
         delivering: None,
     };
-    task.run(containers, &stop).await;
+    let ended = task.run(containers, stop).await;
     task.end().await;
+    ended
 }
 
 /// Runs the work unless it is told to stop before.
@@ -158,6 +180,7 @@ async fn hold(settings: &Arc<Settings>, at: &Surroundings, standing: &RefCell<St
         let taken = tokio::task::spawn_blocking(move || {
             let watching = Watching {
                 pid: std::process::id(),
+                since: clock::now(),
                 purpose: watched::purpose(&settings_here),
                 status_file: absolute(&settings_here),
             };
@@ -201,8 +224,10 @@ struct Task {
     line: Line,
     machine: Machine,
     standing: Rc<RefCell<Standing>>,
+    /// Held as long as anything of this gateway is written.
+    lock: Arc<GatewayLock>,
     /// A report on its way to the disk.
-    writing: Option<JoinHandle<Result<(), String>>>,
+    writing: Option<JoinHandle<Written>>,
     /// The newest one that waits for it.
     unwritten: Option<Box<Report>>,
     reading: Option<JoinHandle<(Container, LogSeen)>>,
@@ -217,16 +242,29 @@ struct Task {
     delivering: Option<JoinHandle<Delivered>>,
 }
 
+/// What writing a report came to.
+#[derive(Default)]
+struct Written {
+    fault: Option<String>,
+    has_lost_lock: bool,
+}
+
 impl Task {
-    async fn run(&mut self, mut containers: Option<latest::Receiver<Said>>, stop: &Notify) {
+    async fn run(&mut self, mut containers: Option<latest::Receiver<Said>>, stop: &Notify) -> Ended {
         loop {
             let until = self.machine.next_moment().map(|at| at.saturating_sub(self.at.watch.elapsed()));
             let effects = tokio::select! {
                 biased;
-                () = stop.notified() => return,
+                () = stop.notified() => return Ended::Stopped,
                 said = next_of(&mut containers) => self.machine.container(&said, self.now()),
                 written = ended(&mut self.writing) => {
-                    self.written(written.unwrap_or_else(|fault| Err(fault.to_string())));
+                    let written = written.unwrap_or_else(|fault| Written { fault: Some(fault.to_string()), ..Written::default() });
+                    let lost = written.has_lost_lock;
+                    self.written(written.fault);
+                    if lost {
+                        self.at.log.warning(&self.settings, "its lock file was removed; taking it anew");
+                        return Ended::LockLost;
+                    }
                     Vec::new()
                 }
                 log = ended(&mut self.reading) => match log {
@@ -378,14 +416,15 @@ impl Task {
         {
             let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
             self.standing.borrow_mut().writing_since = Some(self.at.watch.elapsed());
+            let lock = Arc::clone(&self.lock);
             self.writing = Some(tokio::task::spawn_blocking(move || {
-                check::write(&settings, &report, &zone).map_err(|fault| fault.to_string())
+                let fault = check::write(&settings, &report, &zone).err().map(|fault| fault.to_string());
+                Written { fault, has_lost_lock: !lock.refresh() }
             }));
         }
     }
 
-    fn written(&mut self, result: Result<(), String>) {
-        let fault = result.err();
+    fn written(&mut self, fault: Option<String>) {
         {
             let mut standing = self.standing.borrow_mut();
             standing.writing_since = None;
@@ -448,7 +487,8 @@ impl Task {
             let _ = tokio::time::timeout(END_LIMIT, writing).await;
             self.write_next();
         }
-        let Self { line, mut writing, mut recovering, mut delivering, .. } = self;
+        // The lock is kept to the end.
+        let Self { line, mut writing, mut recovering, mut delivering, lock: _lock, .. } = self;
         let rest = async {
             tokio::join!(line.close(), finished(&mut writing), finished(&mut recovering), finished(&mut delivering))
         };
