@@ -149,15 +149,15 @@ fn as_root_a_full_disk_under_one_status_file_is_its_gateways_matter() {
     let small = PathBuf::from(format!("/proc/{}/root{}", watch.id(), small.display()));
     let (file, other) = (small.join("one.json"), desk.path("two.json"));
     eventually("both are written", || watching::sequence(&file).is_some() && watching::sequence(&other).is_some());
-    let fill_up = |count: u32| {
+    let use_up = |count: u32| {
         let mut full = std::fs::File::create(small.join(format!("full{count}"))).expect("a file");
         while full.write_all(&[0; 512]).is_ok() {}
     };
-    fill_up(0);
+    use_up(0);
     one.switch(Scenario::BrokerLinkDown);
     watch.wait_for("No space left on device", false);
     // What was removed to be no lie gave a little space back.
-    fill_up(1);
+    use_up(1);
     let sequence = watching::sequence(&other);
     eventually("the other one goes on", || watching::sequence(&other) > sequence.map(|number| number + 2));
     assert_ne!(watching::cause(&file).as_deref(), Some("ready"), "an old report that says ready is no report");
@@ -183,8 +183,10 @@ fn a_state_directory_that_goes_away_is_gone_round() {
     desk.wait_for_cause("broker_link_down");
     eventually("the problem is told", || words(&inbox) == ["IBGA CONNECTION ERROR"]);
     // Now nothing can be made there.
-    let _ = std::fs::remove_dir_all(desk.path("state"));
-    desk.write("state", "a file where a directory belongs");
+    eventually("a file stands where the directory was", || {
+        let _ = std::fs::remove_dir_all(desk.path("state"));
+        std::fs::write(desk.path("state"), "no directory").is_ok()
+    });
     gateway.switch(Scenario::BrokerLinkRestored);
     desk.wait_for_cause("ready");
     eventually("the recovery is told", || words(&inbox) == ["IBGA CONNECTION ERROR", "IBGA READY"]);

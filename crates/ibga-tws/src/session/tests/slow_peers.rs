@@ -93,7 +93,7 @@ fn noise_between_the_answers_is_passed_over() {
 #[test]
 fn a_flood_takes_no_memory_and_hides_no_answer() {
     let mut bench = Bench::up();
-    let unknown = frame::encode(&[b"9999\0", &[b'x'; 60 * 1_024][..]].concat());
+    let unknown = frame::encode(&[b"9999\0", vec![b'x'; 60 * 1_024].as_slice()].concat());
     let farms: Vec<u8> = (0..200)
         .flat_map(|farm| {
             frame::encode(format!("4\x002\0-1\x002103\0Market data farm connection is broken:f{farm}\0\0").as_bytes())
@@ -117,7 +117,7 @@ fn a_flood_takes_no_memory_and_hides_no_answer() {
 #[test]
 fn a_flood_instead_of_a_start_is_never_ready() {
     let mut bench = Bench::new(Gateway { mute_after_hello: true, ..Gateway::default() });
-    let huge = [&frame::FRAME_BYTES_MAX.to_be_bytes()[..], &[0; 64 * 1_024]].concat();
+    let huge = [&frame::FRAME_BYTES_MAX.to_be_bytes()[..], vec![0; 64 * 1_024].as_slice()].concat();
     while bench.now < secs(600) {
         if bench.open {
             bench.event(&Event::Bytes(&huge));
