@@ -321,6 +321,26 @@ fn real_docker_real_faketime_a_container_that_was_stopped_is_started_told_and_re
     drop(watch);
 }
 
+#[test]
+fn real_docker_real_faketime_a_rehearsal_tells_what_it_would_have_done_and_does_nothing() {
+    let peer = Peer::saying("rehearsal", &[], &["starting IB Gateway"]);
+    let (desk, inbox) = (Desk::new(), Inbox::open());
+    let gateway = faketime::gateway_at(MORNING, ibga_sim::Config::default());
+    let mut command = watch_of(&desk, &gateway, &peer, &docker_host(), &inbox);
+    command.arg("--dry-run").env("IBGA_RECOVER", "container_stopped");
+    faketime::pretend(&mut command, MORNING);
+    let watch = Watch::start(command);
+    watch.wait_for("ready", true);
+    gateway.switch(Scenario::PortRefused);
+    peer.stop();
+    watch.wait_for("recovery: would have done: docker start", false);
+    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &peer.name]), "false");
+    assert_eq!(words(&inbox), ["IBGA CONTAINER DOWN"]);
+    let history = faketime::run_at(&desk, MORNING, &["history"]);
+    assert!(history.out.contains("would have done: docker start"), "{history:?}");
+    drop(watch);
+}
+
 /// A way to the engine that can be cut.
 struct Way {
     path: PathBuf,

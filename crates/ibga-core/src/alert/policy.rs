@@ -133,7 +133,7 @@ fn take_in(memory: &mut Memory, state: State, since: Timestamp, policy: &Policy)
     memory.state = state;
     memory.since = since;
     // Causes that follow each other within moments are one change: a restart is not flapping.
-    let goes_on = |last: &Timestamp| (SignedDuration::ZERO..policy.settles).contains(&since.duration_since(*last));
+    let goes_on = |last: &Timestamp| since.duration_since(*last).abs() < policy.settles;
     if !memory.changes.last().is_some_and(goes_on) {
         memory.changes.push(since);
     }

@@ -110,7 +110,10 @@ fn made(arguments: &SystemdArgs) -> Result<(Vec<Unit>, String), Exit> {
     let lookout = if arguments.watch {
         Lookout::Watch(Box::new(watch_service(arguments, &planned)?))
     } else {
-        Lookout::Checks(written(std::slice::from_ref(&planned.settings)))
+        let mut written = written(std::slice::from_ref(&planned.settings));
+        // What people were told is kept there; one that is not there yet is made by the first check that somebody types.
+        written.folders.extend(planned.settings.state_dir.iter().map(|folder| folder.display().to_string()));
+        Lookout::Checks(written)
     };
     Ok((units(&jobs, zone, &manager, &lookout), jobs.gateway))
 }
