@@ -44,8 +44,8 @@ const PREVIOUS_LIMIT: Duration = Duration::from_secs(2);
 /// A report that has not reached the disk for so long, or the store, is told of.
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 
-/// The most reports that wait for the store, each of them a change.
-const UNTOLD_MAX: usize = 64;
+/// The most reports that wait for the store, each of them a change: while many gateways change at once, it is behind.
+const UNTOLD_MAX: usize = 2;
 
 /// How long what is under way may still take once the watch ends.
 const END_LIMIT: Duration = Duration::from_secs(5);

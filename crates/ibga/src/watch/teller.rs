@@ -1,6 +1,8 @@
 //! The one thread that writes the store for all watched gateways, in turn: SQLite lets one write at a time, and a store that hangs
 //! must hold up nobody who watches. What it finds to be sent is sent elsewhere.
 
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::alert::post::{Post, Reporter, nothing_waits};
 use crate::settings::Settings;
-use crate::store::Patience;
+use crate::store::{Patience, Store};
 
 /// How much may wait for the store. Each gateway asks for one thing at a time, and asks again if it was refused.
 const QUEUE_MAX: usize = 8_192;
@@ -76,7 +78,23 @@ pub(super) fn keep_act(settings: &Settings, zone: &TimeZone, act: &Act, report: 
     post.map_or_else(Kept::default, |post| kept(settings, post))
 }
 
+thread_local! {
+    /// Open as long as the thread lives: whoever closes a store last has to tidy it up, which takes several waits for the disk.
+    static KEEPER: RefCell<Option<(PathBuf, Store)>> = const { RefCell::new(None) };
+}
+
+fn stay_open(settings: &Settings) {
+    KEEPER.with_borrow_mut(|keeper| {
+        let directory = settings.state_dir.as_deref();
+        if keeper.as_ref().map(|(known, _)| known.as_path()) != directory {
+            let opened = Store::open_existing(directory).ok().flatten();
+            *keeper = directory.map(Path::to_owned).zip(opened);
+        }
+    });
+}
+
 fn kept(settings: &Settings, mut post: Post<'_>) -> Kept {
+    stay_open(settings);
     let waits = post.still_waiting() != Some(0) && !settings.alerts.channels.is_empty();
     if !waits {
         // Nothing is sent; it leaves the mark that all is well.
