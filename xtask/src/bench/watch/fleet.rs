@@ -19,9 +19,9 @@ const CHANGES: usize = 5;
 /// How long anything may take before the measurement is given up.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// How long after a change the next one comes, or nothing: until what follows a change is over, among it the threads that
-/// wrote the files, which the runtime keeps for 10 s.
-const SETTLES: Duration = Duration::from_secs(12);
+/// How long after the start nothing happens before that is measured: the store takes in the first report of each gateway, one after
+/// the other, and threads that wrote files are kept for 10 s.
+const SETTLES: Duration = Duration::from_secs(40);
 const BETWEEN_CHANGES: Duration = Duration::from_secs(2);
 
 /// For how long nothing happens: two heartbeats of each gateway.
@@ -35,6 +35,13 @@ pub(super) fn measure(stage: &Stage, gateways: usize) -> Result<(Point, Option<H
     let is_ready = |state: State| state.status == Status::Ready;
     watch.files.settle(watch.all(), is_ready, LIMIT)?;
     let sessions = counter.end();
+    let peer = if gateways == found::PEER_SIZE { peer::start(stage, &simulator.addresses)? } else { None };
+    pause(SETTLES);
+    let idle = Idle::begin(&watch)?;
+    let beside = peer.as_ref().map(peer::Peer::begin).transpose()?;
+    pause(IDLE);
+    let idle_percent = idle.end(&watch)?;
+    let held = peer.zip(beside).map(|(peer, began)| peer.end(began)).transpose()?;
     let mut change_millis: f64 = 0.0;
     for _ in 0..CHANGES {
         pause(BETWEEN_CHANGES);
@@ -49,13 +56,6 @@ pub(super) fn measure(stage: &Stage, gateways: usize) -> Result<(Point, Option<H
         watch.files.follow(watch.all(), is_ready, LIMIT)?;
         change_millis = change_millis.max(happened.elapsed().as_secs_f64() * 1e3);
     }
-    let peer = if gateways == found::PEER_SIZE { peer::start(stage, &simulator.addresses)? } else { None };
-    pause(SETTLES);
-    let idle = Idle::begin(&watch)?;
-    let beside = peer.as_ref().map(peer::Peer::begin).transpose()?;
-    pause(IDLE);
-    let idle_percent = idle.end(&watch)?;
-    let held = peer.zip(beside).map(|(peer, began)| peer.end(began)).transpose()?;
     let memory_kib = watch.process().memory_kib()?;
     Ok((Point { gateways, memory_kib, idle_percent, change_millis, sessions }, held))
 }
