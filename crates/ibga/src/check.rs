@@ -369,27 +369,13 @@ pub(crate) fn plan(settings: &Settings, timeout: Duration) -> ProbePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Flags, Sources};
-
-    fn settings(variables: &[(&str, &str)]) -> Settings {
-        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        let sources = Sources {
-            environment: &value,
-            environment_names: vec![],
-            read: &|_: &Path, _: &[u32]| Ok(None),
-            user_id: 0,
-            host_name: &String::new,
-            zone: &|| TimeZone::UTC,
-        };
-        Settings::load(&Flags::default(), &sources).expect("settings")
-    }
 
     #[test]
     fn a_purpose_is_what_is_looked_at_and_not_who_is_told() {
-        let plain = settings(&[]);
-        let telling = settings(&[("IBGA_PING_URL", "https://ping.test"), ("IBGA_ALERT_FLAPPING", "off")]);
+        let plain = Settings::of_variables(&[]);
+        let telling = Settings::of_variables(&[("IBGA_PING_URL", "https://ping.test"), ("IBGA_ALERT_FLAPPING", "off")]);
         assert_ne!(plain.alerts, telling.alerts);
         assert_eq!(purpose(&plain, &writer()), purpose(&telling, &writer()));
-        assert_ne!(purpose(&plain, &writer()), purpose(&settings(&[("IBKR_PORT", "4001")]), &writer()));
+        assert_ne!(purpose(&plain, &writer()), purpose(&Settings::of_variables(&[("IBKR_PORT", "4001")]), &writer()));
     }
 }

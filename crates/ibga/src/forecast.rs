@@ -35,33 +35,18 @@ fn kept<'a>(settings: &Settings, previous: Option<&'a Report>, now: Timestamp) -
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use jiff::tz::TimeZone;
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
-    use crate::settings::{Flags, Sources};
 
     const READY: &str = include_str!("../tests/data/ready.json");
-
-    fn settings(variables: &[(&str, &str)]) -> Settings {
-        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        let sources = Sources {
-            environment: &value,
-            environment_names: vec![],
-            read: &|_: &Path, _: &[u32]| Ok(None),
-            user_id: 0,
-            host_name: &String::new,
-            zone: &|| TimeZone::UTC,
-        };
-        Settings::load(&Flags::default(), &sources).expect("settings")
-    }
 
     #[test]
     fn what_is_taken_over() {
         let now: Timestamp = "2026-11-23T01:35:00Z".parse().expect("an instant");
-        let hong_kong = settings(&[]);
+        let hong_kong = Settings::of_variables(&[]);
         let made = forecast(&hong_kong, None, now).expect("a forecast");
         let report = |change: &dyn Fn(&mut ibga_core::report::Details)| {
             let mut report = Report::from_json(READY, &TimeZone::UTC).expect("a report");
@@ -73,12 +58,18 @@ mod tests {
         let same = |_: &mut ibga_core::report::Details| {};
         let minutes = |minutes| now + SignedDuration::from_mins(minutes);
         for (what, settings, report, at, is_kept) in [
-            ("the same", settings(&[]), report(&same), minutes(59), true),
-            ("an hour later", settings(&[]), report(&same), minutes(60), false),
-            ("the clock was set back", settings(&[]), report(&same), minutes(-1), false),
-            ("other exchanges", settings(&[("IBGA_EXCHANGE", "XNYS")]), report(&same), minutes(1), false),
-            ("another gateway", settings(&[]), report(&|more| more.gateway = "paper".into()), minutes(1), false),
-            ("none was told", settings(&[]), report(&|more| more.forecast = None), minutes(1), false),
+            ("the same", Settings::of_variables(&[]), report(&same), minutes(59), true),
+            ("an hour later", Settings::of_variables(&[]), report(&same), minutes(60), false),
+            ("the clock was set back", Settings::of_variables(&[]), report(&same), minutes(-1), false),
+            ("other exchanges", Settings::of_variables(&[("IBGA_EXCHANGE", "XNYS")]), report(&same), minutes(1), false),
+            (
+                "another gateway",
+                Settings::of_variables(&[]),
+                report(&|more| more.gateway = "paper".into()),
+                minutes(1),
+                false,
+            ),
+            ("none was told", Settings::of_variables(&[]), report(&|more| more.forecast = None), minutes(1), false),
         ] {
             let told = forecast(&settings, Some(&report), at).expect("a forecast");
             assert_eq!(told.made_at == now, is_kept, "{what}");
@@ -92,7 +83,7 @@ mod tests {
     #[test]
     fn calendars_that_cannot_be_used_leave_none() {
         let now: Timestamp = "2026-11-23T01:35:00Z".parse().expect("an instant");
-        let settings = settings(&[("IBGA_CALENDAR_OVERRIDES", "/nonexistent/calendar.txt")]);
+        let settings = Settings::of_variables(&[("IBGA_CALENDAR_OVERRIDES", "/nonexistent/calendar.txt")]);
         assert_eq!(forecast(&settings, None, now), None);
     }
 }

@@ -804,4 +804,21 @@ fn list(names: &[GatewayName]) -> String {
 }
 
 #[cfg(test)]
+impl Settings {
+    /// The settings that these variables make, for tests of what goes by settings.
+    pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Self {
+        let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        let sources = Sources {
+            environment: &value,
+            environment_names: vec![],
+            read: &|_: &Path, _: &[u32]| Ok(None),
+            user_id: 0,
+            host_name: &String::new,
+            zone: &|| TimeZone::UTC,
+        };
+        Self::load(&Flags::default(), &sources).unwrap_or_else(|fault| panic!("{fault}"))
+    }
+}
+
+#[cfg(test)]
 mod tests;

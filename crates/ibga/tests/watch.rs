@@ -304,6 +304,7 @@ fn a_lock_that_was_cleaned_away_is_taken_anew() {
     let watch = watch(&desk, &gateway, &[]);
     desk.wait_for_cause("ready");
     std::fs::remove_file(gateway.lock_file()).expect("removed");
+    // It is looked at every half minute.
     watch.wait_for("its lock file was removed; taking it anew", false);
     eventually("it is there again", || gateway.lock_file().exists());
     let sequence = desk.sequence();

@@ -82,7 +82,13 @@ pub(super) fn measure(stage: &Stage, parts: &[Part], often: Often) -> Result<Fou
             Part::Fleet => {
                 for gateways in found::SIZES {
                     let (point, held) = fleet::measure(stage, gateways)?;
-                    super::say(&format!("{point:?}"));
+                    super::say(&format!(
+                        "{} gateways: {:.1} MiB, idle {:.2} %, a change of all {:.0} ms",
+                        point.gateways,
+                        point.memory_kib / 1024.0,
+                        point.idle_percent,
+                        point.change_millis
+                    ));
                     found.points.push(point);
                     found.held = found.held.or(held);
                 }

@@ -349,20 +349,12 @@ pub fn no_go(
         kind: Kind::NoGo,
         subject: Subject::PreflightFailed,
         audience: Audience::First,
-        gateway: no_go.gateway.to_owned(),
-        endpoint: no_go.endpoint.to_owned(),
-        host: no_go.host.to_owned(),
         status: no_go.report.map(|report| report.status),
         cause: no_go.report.and_then(Report::cause),
-        text: None,
         reasons,
         remedies: no_go.remedies.iter().map(|remedy| masked(remedy)).collect(),
-        since: now,
-        at: now,
-        down_since: None,
-        changes: None,
-        hours: hours.clone(),
         forecast: forecast(no_go.report, now),
+        ..blank(no_go.gateway, no_go.endpoint, no_go.host, hours, now)
     };
     Some((NoGoTold { session, closes, reasons: known }, alert))
 }
@@ -438,25 +430,22 @@ pub fn acted(acted: &Acted<'_>, hours: &Hours) -> Option<Alert> {
         kind: Kind::Act,
         subject,
         audience: Audience::First,
-        gateway: acted.gateway.to_owned(),
-        endpoint: acted.endpoint.to_owned(),
-        host: acted.host.to_owned(),
         status: acted.report.map(|report| report.status),
         cause: acted.report.and_then(Report::cause),
         text: Some(masked(&act.text)),
-        reasons: Vec::new(),
         remedies: acted.remedies.iter().map(|remedy| masked(remedy)).collect(),
-        since: act.at,
-        at: act.at,
-        down_since: None,
-        changes: None,
-        hours: hours.clone(),
         forecast: forecast(acted.report, act.at),
+        ..blank(acted.gateway, acted.endpoint, acted.host, hours, act.at)
     })
 }
 
 /// The alert with which a person tries the way.
 pub fn test(gateway: &str, endpoint: &str, host: &str, hours: &Hours, now: Timestamp) -> Alert {
+    blank(gateway, endpoint, host, hours, now)
+}
+
+/// An alert that tells of nothing yet, as the one is with which the way is tried.
+fn blank(gateway: &str, endpoint: &str, host: &str, hours: &Hours, now: Timestamp) -> Alert {
     Alert {
         key: format!("{gateway}.{}.{}", Kind::Test.code(), now.as_microsecond()),
         kind: Kind::Test,

@@ -44,6 +44,9 @@ const PREVIOUS_LIMIT: Duration = Duration::from_secs(2);
 /// A report that has not reached the disk for so long, or the store, is told of.
 const HANGS_AFTER: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether the lock is still in its place.
+const LOCK_INTERVAL: Duration = Duration::from_secs(30);
+
 /// The most reports that wait for the store, each of them a change: while many gateways change at once, it is behind.
 const UNTOLD_MAX: usize = 2;
 
@@ -145,6 +148,7 @@ async fn watch_once(
         at: at.clone(),
         standing: Rc::clone(standing),
         lock: Arc::new(lock),
+        lock_seen_at: at.watch.elapsed(),
         writing: None,
         unwritten: None,
         reading: None,
@@ -226,6 +230,7 @@ struct Task {
     standing: Rc<RefCell<Standing>>,
     /// Held as long as anything of this gateway is written.
     lock: Arc<GatewayLock>,
+    lock_seen_at: Duration,
     /// A report on its way to the disk.
     writing: Option<JoinHandle<Written>>,
     /// The newest one that waits for it.
@@ -416,12 +421,22 @@ impl Task {
         {
             let (settings, zone) = (Arc::clone(&self.settings), self.at.zone.clone());
             self.standing.borrow_mut().writing_since = Some(self.at.watch.elapsed());
-            let lock = Arc::clone(&self.lock);
+            let lock = self.lock_to_look_at();
             self.writing = Some(tokio::task::spawn_blocking(move || {
                 let fault = check::write(&settings, &report, &zone).err().map(|fault| fault.to_string());
-                Written { fault, has_lost_lock: !lock.refresh() }
+                Written { fault, has_lost_lock: lock.is_some_and(|lock| !lock.refresh()) }
             }));
         }
+    }
+
+    /// The lock, now and then.
+    fn lock_to_look_at(&mut self) -> Option<Arc<GatewayLock>> {
+        let now = self.at.watch.elapsed();
+        let is_due = now.saturating_sub(self.lock_seen_at) >= LOCK_INTERVAL;
+        is_due.then(|| {
+            self.lock_seen_at = now;
+            Arc::clone(&self.lock)
+        })
     }
 
     fn written(&mut self, fault: Option<String>) {

@@ -1,7 +1,5 @@
 //! A machine with hand-cranked clocks, and a gateway at the other end of its socket that is what the test says.
 
-use std::path::Path;
-
 use ibga_core::cause::Cause;
 use ibga_core::observation::ConnectFailure;
 use ibga_tws::frame;
@@ -9,19 +7,9 @@ use ibga_tws::probe::Event;
 use ibga_tws::session::Action;
 
 use super::super::*;
-use crate::settings::{Flags, Sources};
 
 pub(super) fn settings(variables: &[(&str, &str)]) -> Arc<Settings> {
-    let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-    let sources = Sources {
-        environment: &value,
-        environment_names: vec![],
-        read: &|_: &Path, _: &[u32]| Ok(None),
-        user_id: 0,
-        host_name: &String::new,
-        zone: &|| TimeZone::UTC,
-    };
-    Arc::new(Settings::load(&Flags::default(), &sources).expect("settings"))
+    Arc::new(Settings::of_variables(variables))
 }
 
 pub(super) fn secs(seconds: u64) -> Duration {
