@@ -25,7 +25,8 @@ Examples:
   ibga history --since 90d --json | jq '.entries[] | select(.kind == \"recovery\")'
 
 It tells each change of the gateway's state with how long it lasted, and each act: what `ibga watch` did to recover the gateway, \
-what it would have done (rehearsal), and who halted or resumed agents. Changes are kept from the first alert channel on that is set.
+what it would have done (rehearsal), which agents were stopped, and who halted or resumed them. `ibga watch` keeps every change, \
+unless they come faster than the disk takes them; a check does where an alert channel is set.
 
 Exit codes: 0 shown, 1 the store cannot be read, 2 wrong usage or configuration.";
 
